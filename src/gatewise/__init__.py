@@ -1,0 +1,65 @@
+"""Gatewise: recurrent networks on PyTorch, every cell written once as its equations.
+
+Three levels, each usable alone: `gatewise.nn` (modules that drop in for `torch.nn`), the tasks
+(`gatewise.Forecaster`) and the command line (`gatewise fit forecast ...`). Names load when they are first
+used, so that `import gatewise` is quick.
+
+Example:
+    >>> import gatewise
+    >>> "Forecaster" in dir(gatewise)
+    True
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gatewise import cells, data, engines, errors, nn, spec, store, tasks, train
+    from gatewise.nn import explain
+    from gatewise.spec import cell
+    from gatewise.tasks import Forecaster
+
+__version__ = "0.1.0"
+
+# Where each name of the package's front comes from.
+_FROM: dict[str, str] = {
+    "Forecaster": "gatewise.tasks",
+    "cell": "gatewise.spec",
+    "explain": "gatewise.nn",
+}
+_SUBPACKAGES = ("cells", "data", "engines", "errors", "nn", "spec", "store", "tasks", "train")
+
+__all__ = [
+    "Forecaster",
+    "__version__",
+    "cell",
+    "cells",
+    "data",
+    "engines",
+    "errors",
+    "explain",
+    "nn",
+    "spec",
+    "store",
+    "tasks",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name of the package's front when it is first asked for (PEP 562)."""
+    if name in _FROM:
+        value = getattr(importlib.import_module(_FROM[name]), name)
+    elif name in _SUBPACKAGES:
+        value = importlib.import_module(f"gatewise.{name}")
+    else:
+        raise AttributeError(f"module 'gatewise' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the names of the package's front, loaded or not."""
+    return sorted(__all__)
