@@ -8,7 +8,7 @@ from jaxtyping import install_import_hook
 
 # Before anything imports gatewise: every annotated function of the package is wrapped, so that a shape in a
 # type hint is a claim that the suite checks.
-install_import_hook("gatewise", "beartype.beartype")
+install_import_hook("gatewise", "tests.run_time_types.check")
 
 import matplotlib  # noqa: E402
 

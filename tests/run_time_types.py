@@ -1,0 +1,27 @@
+"""The type checker that jaxtyping's import hook calls in the suite: beartype, out of the way of torch.compile."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from beartype import beartype
+
+
+def check(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what checks a call's types at run time, eager calls only.
+
+    torch.compile cannot trace beartype's own code, and `fullgraph=True` would fail in the checker and not in what
+    is tested. While it traces, the check is skipped; the same function is checked wherever it runs eagerly.
+    """
+    checked = beartype(function)
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if torch.compiler.is_dynamo_compiling():
+            return None
+        return checked(*args, **kwargs)
+
+    return wrapper
