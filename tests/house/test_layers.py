@@ -1,0 +1,111 @@
+"""Arrows run downward only: import-linter's layers, and the rules that a layer order cannot say."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.house.repository import ROOT, SOURCE, imports, module_of, name_of, source_files, tree_of
+
+# The engines by name: nn may ask for "auto" and pass on what its caller named, and never choose one itself.
+ENGINES = frozenset({"reference", "torch", "native", "cuda"})
+
+
+def within(name: str, *packages: str) -> bool:
+    """Whether a dotted name lies in one of the packages."""
+    return any(name == package or name.startswith(package + ".") for package in packages)
+
+
+def imports_outside(tree: ast.Module, module: str, *allowed: str, package: bool = False) -> list[str]:
+    """Return the names that a module imports from gatewise or a third party and that are in none of `allowed`."""
+    standard = sys.stdlib_module_names
+    return [
+        f"line {line}: {name}"
+        for line, name in imports(tree, module, package=package)
+        if name.split(".")[0] not in standard and not within(name, *allowed)
+    ]
+
+
+def literal_engines(tree: ast.Module) -> list[str]:
+    """Return the places where an engine's name stands as a string of its own, types and docstrings apart."""
+    annotations = {
+        id(part) for node in ast.walk(tree) for field in _annotations(node) for part in ast.walk(field)
+    }
+    return [
+        f"line {node.lineno}: {node.value!r}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and node.value in ENGINES and id(node) not in annotations
+    ]
+
+
+def _annotations(node: ast.AST) -> list[ast.AST]:
+    found = [getattr(node, field, None) for field in ("annotation", "returns")]
+    return [field for field in found if isinstance(field, ast.AST)]
+
+
+def files_of(package: str) -> list[object]:
+    """Parameters for a test over the files of one package."""
+    return [
+        pytest.param(p, id=name_of(p)) for p in source_files() if within(module_of(p), f"gatewise.{package}")
+    ]
+
+
+def test_import_linter() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE.parent)}
+    code = "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--no-cache"],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 kept, 0 broken" in done.stdout
+
+
+@pytest.mark.parametrize("path", files_of("cells"))
+def test_cells_import_spec_alone(path) -> None:
+    package = path.name == "__init__.py"
+    allowed = ("gatewise.spec", "gatewise.cells", "gatewise.errors")
+    assert not imports_outside(tree_of(path), module_of(path), *allowed, package=package)
+
+
+@pytest.mark.parametrize("path", files_of("spec"))
+def test_spec_knows_no_torch_module_device_or_file(path) -> None:
+    found = imports(tree_of(path), module_of(path), package=path.name == "__init__.py")
+    barred = ("torch", "os", "io", "pathlib", "shutil", "tempfile")
+    assert not [f"line {line}: {name}" for line, name in found if within(name, *barred)]
+
+
+@pytest.mark.parametrize("path", files_of("nn"))
+def test_nn_never_names_an_engine(path) -> None:
+    tree = tree_of(path)
+    assert not literal_engines(tree)
+    front = {"gatewise.engines", "gatewise.engines.geometry"}
+    inner = {f"gatewise.engines.{p.stem}" for p in (SOURCE / "engines").glob("*.py")} - front
+    named = [name for _, name in imports(tree, module_of(path), package=path.name == "__init__.py")]
+    assert not [name for name in named if within(name, *inner)]
+
+
+@pytest.mark.parametrize("path", [pytest.param(p, id=name_of(p)) for p in source_files()])
+def test_nobody_imports_the_command_line(path) -> None:
+    module = module_of(path)
+    if within(module, "gatewise.cli"):
+        pytest.skip("the command line itself")
+    named = [name for _, name in imports(tree_of(path), module, package=path.name == "__init__.py")]
+    assert not [name for name in named if within(name, "gatewise.cli")]
+
+
+def test_the_rules_find_what_they_look_for() -> None:
+    bad = ast.parse('import torch\nfrom ..engines import reference\nx = run(call, engine="native")\n')
+    assert imports_outside(bad, "gatewise.cells.lstm", "gatewise.spec") == [
+        "line 1: torch",
+        "line 2: gatewise.engines.reference",
+    ]
+    assert literal_engines(bad) == ["line 3: 'native'"]
+    typed = ast.parse(
+        'def run(engine: Literal["auto", "native"] = "auto") -> None:\n    """The native one."""\n'
+    )
+    assert literal_engines(typed) == []
