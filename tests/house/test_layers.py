@@ -21,7 +21,7 @@ def within(name: str, *packages: str) -> bool:
 
 
 def imports_outside(tree: ast.Module, module: str, *allowed: str, package: bool = False) -> list[str]:
-    """Return the names that a module imports from gatewise or a third party and that are in none of `allowed`."""
+    """Return what a module imports from gatewise or a third party that lies in none of `allowed`."""
     standard = sys.stdlib_module_names
     return [
         f"line {line}: {name}"
@@ -38,7 +38,7 @@ def literal_engines(tree: ast.Module) -> list[str]:
     return [
         f"line {node.lineno}: {node.value!r}"
         for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and node.value in ENGINES and id(node) not in annotations
+        if isinstance(node, ast.Constant) and node.value in ENGINES and id(node) not in within_types
     ]
 
 

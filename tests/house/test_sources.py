@@ -50,7 +50,7 @@ def _swallows(handler: ast.ExceptHandler) -> bool:
 
 
 def undocumented(tree: ast.Module) -> Iterator[str]:
-    """Yield the public functions, classes and methods that have no docstring, and the module where it has none."""
+    """Yield what is public and has no docstring: the module, its functions, classes and methods."""
     if not ast.get_docstring(tree):
         yield "the module"
     for node in tree.body:
@@ -65,7 +65,7 @@ def undocumented(tree: ast.Module) -> Iterator[str]:
 
 
 def _documented(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
-    # One that only repeats another's contract (an override, an overload, a property's setter) says so instead.
+    # One that only repeats another's contract (override, overload, setter) says so by its decorator.
     marks = {ast.unparse(mark).split(".")[-1] for mark in node.decorator_list}
     return bool(ast.get_docstring(node)) or bool(marks & {"override", "overload", "setter"})
 
