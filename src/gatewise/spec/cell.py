@@ -1,0 +1,419 @@
+"""``@cell``: from a Python function with a cell's equations to a program.
+
+The function is called once with recording values. Its parameters are asked for by name: ``gate`` (the matrix
+part, per gate), ``state`` (previous states), ``unit`` (per-unit parameters), ``stream`` (raw inputs); anything
+after ``*`` is an option of the cell with its default.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gatewise.errors import ArgumentError, ArgumentTypeError, CellDefinitionError
+from gatewise.spec.builder import Builder
+from gatewise.spec.expression import Arithmetic, Value, WeightRef, normalize, parameter
+from gatewise.spec.program import Label, Program, State, Stream, TensorSpec, Width
+
+__all__ = ["Cell", "cell"]
+
+GATE_KINDS = ("sum", "split", "input", "diagonal")
+ACTIVATIONS = ("sigmoid", "tanh", "relu", "exp", "softplus")
+
+
+@dataclass(frozen=True)
+class _Gates:
+    """How the matrix part of a cell is laid out."""
+
+    kinds: tuple[tuple[str, str], ...]
+    bias: str  # "both" | "single" | "none"
+    layer_norm: bool
+    blocks: int
+
+    def rows(self, *kinds: str) -> tuple[tuple[str, Width], ...]:
+        return tuple((name, "hidden") for name, kind in self.kinds if kind in kinds)
+
+
+class Gate(Arithmetic):
+    """One gate: its parts ``x`` and ``h``, its weights ``W`` and ``R``, and, as a value, their sum."""
+
+    def __init__(self, space: GateSpace, name: str, kind: str) -> None:
+        self._space, self.name, self.kind = space, name, kind
+
+    @property
+    def W(self) -> WeightRef:
+        """The gate's input weight."""
+        layout = self._space._layout
+        return WeightRef(
+            "weight_ih", self.name, "hidden", "input", rows=layout.rows("sum", "split", "input", "diagonal")
+        )
+
+    @property
+    def R(self) -> WeightRef:
+        """The gate's recurrent weight."""
+        if self.kind not in ("sum", "split"):
+            raise CellDefinitionError(
+                f"{self._space._builder.name}: gate {self.name!r} is of kind {self.kind!r} and has no recurrent "
+                'weight; declare it as a plain gate or as ":split"'
+            )
+        layout = self._space._layout
+        return WeightRef(
+            "weight_hh", self.name, "hidden", "recurrent", layout.blocks, rows=layout.rows("sum", "split")
+        )
+
+    @property
+    def x(self) -> Value:
+        """The input part W x, normalised where asked, plus its bias."""
+        value = self._normal(self.W.product(self._space._x), "ih")
+        return value if self._space._layout.bias == "none" else value + self._bias("bias_ih")
+
+    @property
+    def h(self) -> Value:
+        """The recurrent part R h, normalised where asked, plus its bias where the cell has two."""
+        value = self._normal(self.R.product(self._space._h), "hh")
+        return value + self._bias("bias_hh") if self._space._layout.bias == "both" else value
+
+    @property
+    def value(self) -> Value:
+        """The gate as a whole."""
+        self._space._used.add(self.name)
+        if self.kind == "split":
+            raise CellDefinitionError(
+                f"{self._space._builder.name}: gate {self.name!r} is split: use gate.{self.name}.x and "
+                f"gate.{self.name}.h"
+            )
+        if self.kind == "input":
+            total = self.x
+        elif self.kind == "diagonal":
+            total = self.x + self._vector("diagonal_hh", "unit", "diagonal") * self._space._h
+        elif self._space._layout.bias == "both":
+            # Both biases on the input side, so that they leave the time loop together.
+            plain = self._normal(self.R.product(self._space._h), "hh")
+            total = (self.x + self._bias("bias_hh")) + plain
+        else:
+            total = self.x + self.h
+        self._space._note(self.name, total)
+        return total
+
+    def _normal(self, value: Value, which: str) -> Value:
+        if not self._space._layout.layer_norm:
+            return value
+        return normalize(value, f"norm_{which}.{self.name}", shift=False)
+
+    def _bias(self, tensor: str) -> Value:
+        kinds = GATE_KINDS if tensor == "bias_ih" else ("sum", "split")
+        return self._vector(tensor, "bias", *kinds)
+
+    def _vector(self, tensor: str, role: str, *kinds: str) -> Value:
+        builder = self._space._builder
+        builder.declare(TensorSpec(tensor, "vector", self._space._layout.rows(*kinds), None, role))
+        return Value(builder, builder.param(f"{tensor}.{self.name}"))
+
+
+class GateSpace:
+    """``gate.f`` and its like; ``gate.of(x=..., h=...)`` gives the same gates over other vectors."""
+
+    def __init__(
+        self, builder: Builder, layout: _Gates, x: Value, h: Value, parent: GateSpace | None = None
+    ) -> None:
+        self._builder, self._layout, self._x, self._h = builder, layout, x, h
+        self._used: set[str] = set() if parent is None else parent._used
+        self._noted: dict[str, int] = {} if parent is None else parent._noted
+
+    def of(self, *, x: Value | None = None, h: Value | None = None) -> GateSpace:
+        """The same gates with W acting on another x, R on another h (GRU-D, Mogrifier)."""
+        return GateSpace(self._builder, self._layout, self._x if x is None else x, self._h if h is None else h, self)
+
+    def _note(self, name: str, value: Value) -> None:
+        """Remembers where a gate's value sits, for its label."""
+        self._noted[name] = value.index
+
+    def __getattr__(self, name: str) -> Gate:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        kinds = dict(self._layout.kinds)
+        if name not in kinds:
+            raise CellDefinitionError(
+                f"{self._builder.name}: unknown gate {name!r}; it has {list(kinds)}. "
+                'Name it in @cell(gates="...")'
+            )
+        self._used.add(name)
+        gate = Gate(self, name, kinds[name])
+        if kinds[name] == "split" and name not in self._noted:
+            self._note(name, gate.x)
+        return gate
+
+
+class _Names:
+    """``state.h``, ``stream.x``: values by name."""
+
+    def __init__(self, builder: Builder, make: Callable[[str], int]) -> None:
+        self._builder, self._make = builder, make
+
+    def __getattr__(self, name: str) -> Value:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return Value(self._builder, self._make(name))
+
+
+class UnitSpace:
+    """``unit.p_i``: a parameter per unit; ``unit("mean", width="input", init="zeros")`` says more."""
+
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder
+
+    def __call__(self, name: str, *, width: Width = "hidden", init: str = "uniform") -> Value:
+        if init not in ("uniform", "ones", "zeros", "normal"):
+            raise CellDefinitionError(
+                f"{self._builder.name}: init: expected uniform, ones, zeros or normal, got {init!r}"
+            )
+        stack, _, part = name.partition(".")
+        return parameter(self._builder, stack, part or "all", width, "unit", init)
+
+    def __getattr__(self, name: str) -> Value:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self(name)
+
+
+class Cell:
+    """A cell: its equations and how its gates are made. Made by :func:`cell`.
+
+    Attributes:
+        name: The function's name.
+        title, cite, doc: What it is, where it comes from, the function's docstring.
+        options: The keyword options with their defaults.
+    """
+
+    def __init__(self, function: Callable[..., Any], declaration: dict[str, Any]) -> None:
+        self.function = function
+        self.name: str = function.__name__
+        self.title: str = declaration.pop("title") or self.name
+        self.cite: str = declaration.pop("cite")
+        self.doc: str = inspect.getdoc(function) or ""
+        self._declaration = declaration
+        parameters = inspect.signature(function).parameters.values()
+        self.options: dict[str, Any] = {
+            p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY
+        }
+        self._wanted = [p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+        self._check_signature()
+        self._cache: dict[object, Program] = {}
+        self.program()
+
+    def __repr__(self) -> str:
+        return f"Cell({self.name!r})"
+
+    def _check_signature(self) -> None:
+        known = ("gate", "state", "unit", "stream")
+        unknown = [name for name in self._wanted if name not in known]
+        if unknown:
+            raise CellDefinitionError(
+                f"{self.name}: expected parameters named {', '.join(known)} and options after *, got {unknown}"
+            )
+        for name, default in self.options.items():
+            if default is inspect.Parameter.empty:
+                raise CellDefinitionError(f"{self.name}: the option {name!r} needs a default value")
+
+    def program(self, *, bias: bool = True, layer_norm: bool = False, **options: Any) -> Program:
+        """The cell's program.
+
+        Args:
+            bias: Whether the gates have biases.
+            layer_norm: Normalise each gate's two products (Ba et al. 2016).
+            **options: The cell's own options, such as ``heads``.
+
+        Raises:
+            ArgumentError: An option that the cell does not have.
+            CellDefinitionError: The equations cannot be.
+        """
+        unknown = sorted(set(options) - set(self.options))
+        if unknown:
+            raise ArgumentError(
+                f"{unknown[0]}: the cell {self.name!r} has no such option; it has {sorted(self.options) or 'none'}"
+            )
+        merged = {**self.options, **options}
+        for name, value in merged.items():
+            if type(value) is not type(self.options[name]):
+                raise ArgumentTypeError(
+                    f"{name}: expected {type(self.options[name]).__name__} for the cell {self.name!r}, "
+                    f"got {type(value).__name__}"
+                )
+        key = (bias, layer_norm, tuple(sorted(merged.items())))
+        if key not in self._cache:
+            self._cache[key] = self._trace(bias, layer_norm, merged)
+        return self._cache[key]
+
+    def _trace(self, bias: bool, layer_norm: bool, options: dict[str, Any]) -> Program:
+        declared = self._declaration
+        states = tuple(State(n, w) for n, w in _parse(self.name, "states", declared["states"], "hidden"))
+        streams = tuple(Stream(n, w) for n, w in _parse(self.name, "inputs", declared["inputs"], "input"))
+        kinds = tuple((n, str(k)) for n, k in _parse(self.name, "gates", declared["gates"], "sum"))
+        for name, kind in kinds:
+            if kind not in GATE_KINDS:
+                raise CellDefinitionError(
+                    f"{self.name}: gates: expected one of the kinds {GATE_KINDS} after ':', got {name}:{kind}"
+                )
+        builder = Builder(self.name, streams, states)
+        blocks = _blocks(self.name, declared["blocks"], options)
+        layout = _Gates(
+            kinds, declared["bias"] if bias else "none", layer_norm or declared["layer_norm"], blocks
+        )
+        x, h = Value(builder, builder.input(streams[0].name)), Value(builder, builder.state(states[0].name))
+        gates = GateSpace(builder, layout, x, h)
+        given = {
+            "gate": gates,
+            "state": _Names(builder, builder.state),
+            "stream": _Names(builder, builder.input),
+            "unit": UnitSpace(builder),
+        }
+        result = self._call([given[name] for name in self._wanted], options)
+        unused = [name for name, _ in kinds if name not in gates._used]
+        if unused:
+            raise CellDefinitionError(
+                f"{self.name}: the gate {unused[0]!r} is declared but never used; use it or remove it from gates"
+            )
+        return self._finish(builder, result, gates._noted)
+
+    def _call(self, given: list[Any], options: dict[str, Any]) -> tuple[Any, ...]:
+        try:
+            result = self.function(*given, **options)
+        except TypeError as error:
+            raise CellDefinitionError(
+                f"{self.name}: the equations raised TypeError: {error}. Write them with the functions of "
+                "gatewise.spec (sigmoid, tanh, exp, ...) and with + - * /"
+            ) from error
+        return result if isinstance(result, tuple) else (result,)
+
+    def _finish(self, builder: Builder, result: tuple[Any, ...], noted: dict[str, int]) -> Program:
+        states = builder.states
+        if len(result) not in (len(states), len(states) + 1):
+            names = ", ".join(state.name for state in states)
+            raise CellDefinitionError(
+                f"{self.name}: expected the next states ({names}) to be returned, the output before them where it "
+                f"is not the first state; got {len(result)} values: a state is never returned, or one too many"
+            )
+        values = [getattr(item, "value", item) for item in result]
+        for position, item in enumerate(values):
+            if not isinstance(item, Value):
+                raise CellDefinitionError(
+                    f"{self.name}: returned value {position} is {type(item).__name__}, expected a value of the step"
+                )
+        for state, item in zip(states, values[-len(states) :], strict=True):
+            if item.width != state.width:
+                raise CellDefinitionError(
+                    f"{self.name}: the next state {state.name!r} has width {item.width!r}, expected {state.width!r}"
+                )
+        program = builder.finish(
+            output=values[0].index,
+            next=[item.index for item in values[-len(states) :]],
+            labels=[Label(name, index) for name, index in noted.items()],
+            retain=self._declaration["retain"],
+            admit=self._declaration["admit"],
+            title=self.title, cite=self.cite, doc=self.doc,
+        )  # fmt: skip
+        return replace(program, labels=_activated(program))
+
+
+def _activated(program: Program) -> tuple[Label, ...]:
+    """Moves each gate's label from its sum to its activation, where a single one follows."""
+    users = program.users()
+    labels = []
+    for label in program.labels:
+        node = label.node
+        while len(users[node]) == 1 and program.nodes[users[node][0]].op == "add":
+            node = users[node][0]
+        if len(users[node]) == 1 and program.nodes[users[node][0]].op in ACTIVATIONS:
+            labels.append(Label(label.name, users[node][0]))
+        else:
+            labels.append(label)
+    return tuple(labels)
+
+
+def _blocks(name: str, option: str | None, options: dict[str, Any]) -> int:
+    if option is None:
+        return 1
+    blocks = options[option]
+    if not isinstance(blocks, int) or blocks < 1:
+        raise ArgumentError(f"{option}: expected a positive whole number for the cell {name!r}, got {blocks!r}")
+    return blocks
+
+
+def _parse(cell_name: str, what: str, text: str, default: str) -> list[tuple[str, Width]]:
+    """Reads "h c:proj" as [("h", default), ("c", "proj")]."""
+    entries: list[tuple[str, Width]] = []
+    for token in text.split():
+        name, _, width = token.partition(":")
+        if not name.isidentifier() or name.startswith("_") or name == "of":
+            raise CellDefinitionError(f"{cell_name}: {what}: expected plain names, got {name!r}")
+        if name in dict(entries):
+            raise CellDefinitionError(f"{cell_name}: {what}: the name {name!r} appears twice")
+        entries.append((name, int(width) if width.isdigit() else width or default))
+    if not entries and what != "gates":
+        raise CellDefinitionError(f"{cell_name}: {what}: expected at least one name, got {text!r}")
+    return entries
+
+
+def cell(
+    *,
+    states: str,
+    gates: str = "",
+    inputs: str = "x",
+    bias: str = "single",
+    layer_norm: bool = False,
+    blocks: str | None = None,
+    retain: str | None = None,
+    admit: str | None = None,
+    title: str = "",
+    cite: str = "",
+) -> Callable[[Callable[..., Any]], Cell]:
+    """Declares a recurrent cell by its equations.
+
+    Args:
+        states: Names of the states, "h c"; "h:proj" gives one another width. The first is what R multiplies.
+        gates: Names of the gates, "i f g o". A gate is W x + R h + b; ``:split`` keeps the two parts apart
+            (``gate.n.x``, ``gate.n.h``, ``gate.n.R``), ``:input`` has only W x + b, ``:diagonal`` has a weight per
+            unit in place of R.
+        inputs: Names of the input streams, the first being x; "x m:input d:input" for GRU-D.
+        bias: "single" (one bias a gate) or "both" (torch's two).
+        layer_norm: Normalise each gate's two products always.
+        blocks: Name of the option that says how many diagonal blocks R has.
+        retain: The gate that keeps the old state (forget bias and chrono initialisation act on it).
+        admit: The gate that lets new content in.
+        title: A readable name.
+        cite: Author, year.
+
+    Returns:
+        A decorator that gives a :class:`Cell`, usable wherever a cell's name is.
+
+    Raises:
+        CellDefinitionError: At once, where the definition cannot be.
+
+    Example:
+        >>> from gatewise import cell
+        >>> from gatewise.spec import sigmoid, tanh
+        >>> @cell(states="h", gates="z n", retain="z", cite="an example")
+        ... def leaky(gate, state):
+        ...     z = sigmoid(gate.z)
+        ...     return z * state.h + (1 - z) * tanh(gate.n)
+        >>> [tensor.name for tensor in leaky.program().tensors]
+        ['weight_ih', 'weight_hh', 'bias_ih']
+    """
+    if bias not in ("single", "both"):
+        raise CellDefinitionError(f"bias: expected 'single' or 'both', got {bias!r}")
+    declaration = {
+        "states": states, "gates": gates, "inputs": inputs, "bias": bias, "layer_norm": layer_norm,
+        "blocks": blocks, "retain": retain, "admit": admit, "title": title, "cite": cite,
+    }  # fmt: skip
+
+    def declare(function: Callable[..., Any]) -> Cell:
+        names = [token.partition(":")[0] for token in gates.split()]
+        for what, name in (("retain", retain), ("admit", admit)):
+            if name is not None and name not in names:
+                raise CellDefinitionError(f"{function.__name__}: {what}: unknown gate {name!r}; it has {names}")
+        return Cell(function, dict(declaration))
+
+    return declare
+
