@@ -13,8 +13,8 @@ from beartype import beartype
 def check(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return what checks a call's types at run time, eager calls only.
 
-    torch.compile cannot trace beartype's own code: `fullgraph=True` would fail in the checker and not in what is
-    tested. While it traces, the check is skipped; the same function is checked wherever it runs eagerly.
+    torch.compile cannot trace beartype's own code: `fullgraph=True` would fail in the checker and not in what
+    is tested. While it traces, the check is skipped; the same function is checked wherever it runs eagerly.
     """
     checked = beartype(function)
 

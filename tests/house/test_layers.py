@@ -6,6 +6,7 @@ import ast
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -30,21 +31,28 @@ def imports_outside(tree: ast.Module, module: str, *allowed: str, package: bool 
     ]
 
 
-def literal_engines(tree: ast.Module) -> list[str]:
-    """Return the places where an engine's name stands as a string of its own, types and docstrings apart."""
-    annotations = {
-        id(part) for node in ast.walk(tree) for field in _annotations(node) for part in ast.walk(field)
-    }
-    return [
-        f"line {node.lineno}: {node.value!r}"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and node.value in ENGINES and id(node) not in within_types
-    ]
+def engines_named(tree: ast.Module) -> list[str]:
+    """Return the places where a module picks an engine: passes its name, or asks which one it was given."""
+    return [f"line {node.lineno}: {text}" for node, text in _engine_choices(tree)]
 
 
-def _annotations(node: ast.AST) -> list[ast.AST]:
-    found = [getattr(node, field, None) for field in ("annotation", "returns")]
-    return [field for field in found if isinstance(field, ast.AST)]
+def _engine_choices(tree: ast.Module) -> Iterator[tuple[ast.expr, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "engine" and _names_one(node.value):
+            yield node.value, ast.unparse(node)
+        elif isinstance(node, ast.Compare) and "engine" in ast.unparse(node).lower():
+            if any(_names_one(side) for part in (node.left, *node.comparators) for side in ast.walk(part)):
+                yield node, ast.unparse(node)
+        elif isinstance(node, ast.arguments):
+            named = [*node.posonlyargs, *node.args][::-1]
+            pairs = [*zip(named, node.defaults[::-1], strict=False), *zip(node.kwonlyargs, node.kw_defaults)]
+            yield from (
+                (d, f"{a.arg}={ast.unparse(d)}") for a, d in pairs if a.arg == "engine" and _names_one(d)
+            )
+
+
+def _names_one(node: ast.AST | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value in ENGINES
 
 
 def files_of(package: str) -> list[object]:
@@ -82,7 +90,7 @@ def test_spec_knows_no_torch_module_device_or_file(path) -> None:
 @pytest.mark.parametrize("path", files_of("nn"))
 def test_nn_never_names_an_engine(path) -> None:
     tree = tree_of(path)
-    assert not literal_engines(tree)
+    assert not engines_named(tree)
     front = {"gatewise.engines", "gatewise.engines.geometry"}
     inner = {f"gatewise.engines.{p.stem}" for p in (SOURCE / "engines").glob("*.py")} - front
     named = [name for _, name in imports(tree, module_of(path), package=path.name == "__init__.py")]
@@ -104,8 +112,10 @@ def test_the_rules_find_what_they_look_for() -> None:
         "line 1: torch",
         "line 2: gatewise.engines.reference",
     ]
-    assert literal_engines(bad) == ["line 3: 'native'"]
-    typed = ast.parse(
-        'def run(engine: Literal["auto", "native"] = "auto") -> None:\n    """The native one."""\n'
+    assert engines_named(bad) == ["line 3: engine='native'"]
+    assert engines_named(ast.parse('if self.engine == "cuda": pass')) == ["line 1: self.engine == 'cuda'"]
+    assert engines_named(ast.parse('def f(a, engine="torch"): pass')) == ["line 1: engine='torch'"]
+    assert (
+        engines_named(ast.parse('def f(*, engine="auto", init="torch"): g(engine=engine, init="torch")'))
+        == []
     )
-    assert literal_engines(typed) == []
