@@ -44,11 +44,12 @@ def _engine_choices(tree: ast.Module) -> Iterator[tuple[ast.expr, str]]:
             if any(_names_one(side) for part in (node.left, *node.comparators) for side in ast.walk(part)):
                 yield node, ast.unparse(node)
         elif isinstance(node, ast.arguments):
-            named = [*node.posonlyargs, *node.args][::-1]
-            pairs = [*zip(named, node.defaults[::-1], strict=False), *zip(node.kwonlyargs, node.kw_defaults)]
-            yield from (
-                (d, f"{a.arg}={ast.unparse(d)}") for a, d in pairs if a.arg == "engine" and _names_one(d)
-            )
+            last_first = [*node.posonlyargs, *node.args][::-1]
+            defaults = [*zip(last_first, node.defaults[::-1], strict=False)]
+            defaults += zip(node.kwonlyargs, node.kw_defaults, strict=True)
+            for argument, default in defaults:
+                if argument.arg == "engine" and _names_one(default):
+                    yield default, f"engine={ast.unparse(default)}"
 
 
 def _names_one(node: ast.AST | None) -> bool:
