@@ -66,14 +66,18 @@ class Gate(Arithmetic):
     @property
     def x(self) -> Value:
         """The input part W x, normalised where asked, plus its bias."""
-        value = self._normal(self.W.product(self._space._x), "ih")
-        return value if self._space._layout.bias == "none" else value + self._bias("bias_ih")
+        product = self._normal(self.W.product(self._space._x), "ih")
+        value = product if self._space._layout.bias == "none" else product + self._bias("bias_ih")
+        self._space._note(self.name, value)
+        return value
 
     @property
     def h(self) -> Value:
         """The recurrent part R h, normalised where asked, plus its bias where the cell has two."""
-        value = self._normal(self.R.product(self._space._h), "hh")
-        return value + self._bias("bias_hh") if self._space._layout.bias == "both" else value
+        product = self._normal(self.R.product(self._space._h), "hh")
+        value = product + self._bias("bias_hh") if self._space._layout.bias == "both" else product
+        self._space._note(self.name, value)
+        return value
 
     @property
     def value(self) -> Value:
@@ -120,15 +124,15 @@ class GateSpace:
     ) -> None:
         self._builder, self._layout, self._x, self._h = builder, layout, x, h
         self._used: set[str] = set() if parent is None else parent._used
-        self._noted: dict[str, int] = {} if parent is None else parent._noted
+        self._noted: list[tuple[str, int]] = [] if parent is None else parent._noted
 
     def of(self, *, x: Value | None = None, h: Value | None = None) -> GateSpace:
         """The same gates with W acting on another x, R on another h (GRU-D, Mogrifier)."""
         return GateSpace(self._builder, self._layout, self._x if x is None else x, self._h if h is None else h, self)
 
     def _note(self, name: str, value: Value) -> None:
-        """Remembers where a gate's value sits, for its label."""
-        self._noted[name] = value.index
+        """Remembers where a gate's value, or one of its parts, sits, for its label."""
+        self._noted.append((name, value.index))
 
     def __getattr__(self, name: str) -> Gate:
         if name.startswith("_"):
@@ -140,10 +144,7 @@ class GateSpace:
                 'Name it in @cell(gates="...")'
             )
         self._used.add(name)
-        gate = Gate(self, name, kinds[name])
-        if kinds[name] == "split" and name not in self._noted:
-            self._note(name, gate.x)
-        return gate
+        return Gate(self, name, kinds[name])
 
 
 class _Names:
@@ -287,7 +288,7 @@ class Cell:
             ) from error
         return result if isinstance(result, tuple) else (result,)
 
-    def _finish(self, builder: Builder, result: tuple[Any, ...], noted: dict[str, int]) -> Program:
+    def _finish(self, builder: Builder, result: tuple[Any, ...], noted: list[tuple[str, int]]) -> Program:
         states = builder.states
         if len(result) not in (len(states), len(states) + 1):
             names = ", ".join(state.name for state in states)
@@ -309,27 +310,30 @@ class Cell:
         program = builder.finish(
             output=values[0].index,
             next=[item.index for item in values[-len(states) :]],
-            labels=[Label(name, index) for name, index in noted.items()],
+            labels=[Label(name, index) for name, index in noted],
             retain=self._declaration["retain"],
             admit=self._declaration["admit"],
             title=self.title, cite=self.cite, doc=self.doc,
         )  # fmt: skip
-        return replace(program, labels=_activated(program))
+        declared = [token.partition(":")[0] for token in self._declaration["gates"].split()]
+        return replace(program, labels=_activated(program, declared))
 
 
-def _activated(program: Program) -> tuple[Label, ...]:
-    """Moves each gate's label from its sum to its activation, where a single one follows."""
+def _activated(program: Program, declared: list[str]) -> tuple[Label, ...]:
+    """One label a gate: its activation where a single one follows, otherwise the gate's sum."""
     users = program.users()
-    labels = []
+    chosen: dict[str, Label] = {}
+    activated: set[str] = set()
     for label in program.labels:
         node = label.node
-        while len(users[node]) == 1 and program.nodes[users[node][0]].op == "add":
+        while len(users[node]) == 1 and program.nodes[users[node][0]].op in ("add", "mul"):
             node = users[node][0]
         if len(users[node]) == 1 and program.nodes[users[node][0]].op in ACTIVATIONS:
-            labels.append(Label(label.name, users[node][0]))
-        else:
-            labels.append(label)
-    return tuple(labels)
+            chosen[label.name] = Label(label.name, users[node][0])
+            activated.add(label.name)
+        elif label.name not in activated:
+            chosen[label.name] = label
+    return tuple(chosen[name] for name in declared if name in chosen)
 
 
 def _blocks(name: str, option: str | None, options: dict[str, Any]) -> int:
