@@ -1,0 +1,69 @@
+"""Reading tables from CSV and Parquet files, by Arrow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from gatewise.errors import DataError
+
+__all__ = ["read_table", "write_table"]
+
+# What tables of measurements write where a value is missing.
+MISSING_SIGNS = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-nan", "#N/A")
+
+
+def read_table(path: str | Path) -> pa.Table:
+    """Read a CSV file (also .csv.gz) or a Parquet file.
+
+    Args:
+        path: a file whose name ends in .csv, .csv.gz, .parquet or .pq.
+
+    Returns:
+        The table; in CSV, signs like NA and an empty field are missing values.
+
+    Raises:
+        DataError: no such file, an unknown ending, or a content that is not a table.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "small.csv"
+        >>> _ = path.write_text("ds,y\\n2024-01-01,1.5\\n2024-01-02,NA\\n")
+        >>> read_table(path).num_rows
+        2
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"there is no file {str(path)!r}; give a CSV or Parquet file, or the name of an example")
+    try:
+        if path.name.lower().endswith((".csv", ".csv.gz")):
+            options = pyarrow.csv.ConvertOptions(null_values=list(MISSING_SIGNS), strings_can_be_null=True)
+            return pyarrow.csv.read_csv(path, convert_options=options)
+        if path.name.lower().endswith((".parquet", ".pq")):
+            return pyarrow.parquet.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{str(path)!r} cannot be read as a table: {error}") from error
+    raise DataError(
+        f"{str(path)!r} has an ending that is not known; expected .csv, .csv.gz, .parquet or .pq"
+    )
+
+
+def write_table(table: pa.Table, path: str | Path) -> None:
+    """Write a table as CSV or Parquet, by the file's ending.
+
+    Raises:
+        DataError: the ending is neither .csv nor .parquet nor .pq, or the file cannot be written.
+    """
+    path = Path(path)
+    try:
+        if path.name.lower().endswith(".csv"):
+            pyarrow.csv.write_csv(table, path)
+        elif path.name.lower().endswith((".parquet", ".pq")):
+            pyarrow.parquet.write_table(table, path)
+        else:
+            raise DataError(f"{str(path)!r} has an ending that is not known; expected .csv, .parquet or .pq")
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{str(path)!r} cannot be written: {error}") from error

@@ -1,0 +1,151 @@
+"""The edge to dataframes: any of pandas, polars and pyarrow comes in, the same kind goes out (by narwhals)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewise.data.frequency import StampKind
+from gatewise.errors import ArgumentTypeError, DataError
+
+__all__ = ["ID", "TARGET", "TIME", "FrameKind", "column_values", "is_frame", "open_frame", "stamp_values"]
+
+ID, TIME, TARGET = "unique_id", "ds", "y"
+_WHOLE_NUMBERS = (nw.Int8, nw.Int16, nw.Int32, nw.Int64, nw.UInt8, nw.UInt16, nw.UInt32, nw.UInt64)
+# Years that nanoseconds since 1970 can hold in an int64.
+_FIRST_YEAR, _LAST_YEAR = 1678, 2261
+
+
+@dataclass(frozen=True)
+class FrameKind:
+    """What a frame was made with, so that forecasts go back as the same kind.
+
+    Args:
+        backend: "pandas", "polars" or "pyarrow".
+        time: the dtype of the time column, or None where stamps are made as nanoseconds without a zone.
+        identity: the dtype of the identity column, or None for text.
+    """
+
+    backend: str
+    time: Any = None
+    identity: Any = None
+
+    def build(self, ids: list[Any], stamps: NDArray[np.int64], kind: StampKind, values: dict[str, Any]) -> Any:
+        """Make a native frame of this kind: unique_id, ds and the columns of `values`."""
+        times = stamps.astype("datetime64[ns]") if kind == "time" else stamps
+        if self.backend == "pyarrow":
+            import pyarrow as pa
+
+            times = pa.array(times)
+        frame = nw.from_dict({ID: ids, TIME: times, **values}, backend=self.backend)
+        if self.time is not None:
+            frame = frame.with_columns(_restored_time(frame, self.time).alias(TIME))
+        if self.identity is not None and not isinstance(self.identity, nw.Categorical | nw.Enum):
+            frame = frame.with_columns(nw.col(ID).cast(self.identity))
+        return frame.to_native()
+
+
+def is_frame(data: object) -> bool:
+    """Whether `data` is a dataframe that narwhals knows."""
+    return nw.dependencies.is_into_dataframe(data) or isinstance(data, nw.DataFrame)
+
+
+def open_frame(data: object) -> tuple[nw.DataFrame[Any], FrameKind]:
+    """Wrap a native frame, and note its kind.
+
+    Raises:
+        ArgumentTypeError: it is no dataframe that is known.
+    """
+    if not is_frame(data):
+        raise ArgumentTypeError(
+            "df: expected a pandas, polars or pyarrow table with columns unique_id, ds, y (or a 2-D array of "
+            f"shape (samples, time)), got {type(data).__name__}"
+        )
+    frame: nw.DataFrame[Any] = nw.from_native(data, eager_only=True)  # type: ignore[call-overload]
+    schema = frame.schema
+    time = schema.get(TIME)
+    if isinstance(time, nw.String):
+        time = None
+    return frame, FrameKind(str(frame.implementation), time, schema.get(ID))
+
+
+def stamp_values(frame: nw.DataFrame[Any]) -> tuple[NDArray[np.int64], StampKind]:
+    """The time column as int64: nanoseconds since 1970 (UTC where it has a zone), or the integers themselves.
+
+    Raises:
+        DataError: a stamp is missing, cannot be parsed, is out of range, or the column has another type.
+    """
+    column = frame.get_column(TIME)
+    if column.null_count() > 0:
+        row = int(np.flatnonzero(column.is_null().to_numpy())[0])
+        raise DataError(f"column {TIME!r}: row {row} has no stamp; remove such rows or fill them in")
+    dtype = column.dtype
+    if isinstance(dtype, _WHOLE_NUMBERS):
+        return column.cast(nw.Int64).to_numpy().astype(np.int64), "integer"
+    if isinstance(dtype, nw.String):
+        column = _parsed(column)
+    elif isinstance(dtype, nw.Datetime) and dtype.time_zone is not None:
+        column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    elif isinstance(dtype, nw.Date):
+        column = column.cast(nw.Datetime("us"))
+    elif not isinstance(dtype, nw.Datetime):
+        raise DataError(
+            f"column {TIME!r} holds {dtype}; expected dates, date-times, text of the form 2024-01-31 13:00, or integers"
+        )
+    moments = np.asarray(column.to_numpy(), dtype="datetime64[us]")
+    years = moments.astype("datetime64[Y]").astype(np.int64) + 1970
+    if len(years) and (years.min() < _FIRST_YEAR or years.max() > _LAST_YEAR):
+        raise DataError(f"column {TIME!r}: years must lie in {_FIRST_YEAR} to {_LAST_YEAR}, got {years.min()} to {years.max()}")
+    return np.asarray(column.to_numpy()).astype("datetime64[ns]").astype(np.int64), "time"
+
+
+def column_values(frame: nw.DataFrame[Any], name: str) -> NDArray[np.float64] | NDArray[np.object_]:
+    """A column as float64 with NaN for missing, or as text (None for missing) where it is a category.
+
+    Raises:
+        DataError: the column is neither numeric nor boolean nor text.
+    """
+    column = frame.get_column(name)
+    dtype = column.dtype
+    if dtype.is_numeric() or isinstance(dtype, nw.Boolean):
+        return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
+    if isinstance(dtype, nw.String | nw.Categorical | nw.Enum | nw.Object):
+        values = column.to_list()
+        if all(value is None or isinstance(value, str) or value != value for value in values):
+            return np.array([value if isinstance(value, str) else None for value in values], dtype=object)
+    if isinstance(dtype, nw.Unknown) or (len(column) and column.null_count() == len(column)):
+        return np.full(len(column), np.nan)
+    raise DataError(
+        f"column {name!r} holds {dtype}; expected numbers, true/false or text (a category). Convert or drop it."
+    )
+
+
+def _parsed(column: nw.Series[Any]) -> nw.Series[Any]:
+    texts = column.to_list()
+    try:
+        moments = np.array(texts, dtype="datetime64[us]")
+    except ValueError:
+        bad = next(text for text in texts if not _is_moment(text))
+        raise DataError(
+            f"column {TIME!r}: {bad!r} is no stamp; expected text of the form 2024-01-31 or 2024-01-31 13:00"
+        ) from None
+    return nw.new_series(TIME, moments.tolist(), nw.Datetime("us"), backend=column.implementation)
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        np.datetime64(text, "us")
+    except ValueError:
+        return False
+    return True
+
+
+def _restored_time(frame: nw.DataFrame[Any], dtype: Any) -> nw.Series[Any]:
+    column = frame.get_column(TIME)
+    if isinstance(dtype, nw.Datetime) and dtype.time_zone is not None:
+        column = column.dt.replace_time_zone("UTC").dt.convert_time_zone(dtype.time_zone)
+    return column.cast(dtype)

@@ -1,0 +1,239 @@
+"""Many series in one table, checked and laid out one after another at an unbroken step in time.
+
+The layout is columnar: series i owns rows starts[i] to starts[i + 1] of every array, so that a hundred thousand
+short series cost no more objects than one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewise.data.frames import ID, TARGET, TIME, FrameKind, column_values, open_frame, stamp_values
+from gatewise.data.frequency import Frequency, StampKind, infer_frequency, show_stamp
+from gatewise.errors import DataError
+
+__all__ = ["MissingRule", "Panel", "panel_from_array", "panel_from_frame"]
+
+MissingRule = Literal["error", "mask"]
+Values = NDArray[np.float64]
+Whole = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Series at one step in time.
+
+    Args:
+        names: the series' names, sorted.
+        starts: int64 of shape (series + 1,), where each series begins, and the total at the end.
+        stamps: int64 of shape (rows,), nanoseconds since 1970 or integers.
+        target: float64 of shape (rows,), NaN where missing.
+        covariates: further columns of shape (rows,): float64, or object (text or None) for categories.
+        frequency: the step in time.
+        kind: whether stamps are times or integers.
+        frame: what kind of frame it came from; None for an array.
+        ids: the names as they were in the frame.
+    """
+
+    names: list[str]
+    starts: Whole
+    stamps: Whole
+    target: Values
+    covariates: dict[str, NDArray[Any]]
+    frequency: Frequency
+    kind: StampKind
+    frame: FrameKind | None = None
+    ids: list[Any] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def rows(self) -> int:
+        """Rows of all series together."""
+        return int(self.starts[-1])
+
+    @property
+    def lengths(self) -> Whole:
+        """Rows of each series."""
+        return np.diff(self.starts)
+
+    def series_of_rows(self) -> Whole:
+        """The index of the series that each row belongs to."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    def between(self, first: Whole, last: Whole) -> Panel:
+        """Rows first[i] to last[i] (exclusive, counted within the series) of every series i."""
+        counts = np.maximum(last - first, 0)
+        rows = np.concatenate(
+            [np.arange(begin, begin + count) for begin, count in zip(self.starts[:-1] + first, counts, strict=True)]
+        ).astype(np.int64)
+        return Panel(
+            self.names,
+            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            self.stamps[rows],
+            self.target[rows],
+            {name: values[rows] for name, values in self.covariates.items()},
+            self.frequency,
+            self.kind,
+            self.frame,
+            self.ids,
+        )
+
+
+def panel_from_array(values: NDArray[Any], missing: MissingRule) -> Panel:
+    """A panel of the rows of a two-dimensional array of shape (samples, time), stamped 0, 1, 2, ...
+
+    Raises:
+        DataError: a value is infinite, or missing while missing="error".
+    """
+    samples, time = values.shape
+    stamps = np.tile(np.arange(time, dtype=np.int64), samples)
+    names = [str(row) for row in range(samples)]
+    starts = np.arange(0, samples * time + 1, max(time, 1), dtype=np.int64)[: samples + 1]
+    panel = Panel(
+        names, starts, stamps, values.astype(np.float64).reshape(-1), {}, Frequency("integer", 1), "integer"
+    )
+    _check_values(panel, TARGET, panel.target, missing)
+    return panel
+
+
+def panel_from_frame(data: Any, missing: MissingRule, frequency: Frequency | None = None) -> Panel:
+    """A panel of a long frame with columns unique_id (may be left out for one series), ds, y and covariates.
+
+    Rows are sorted by series and stamp. Where missing="mask", steps that have no row are filled in as missing.
+
+    Args:
+        data: a pandas, polars or pyarrow table.
+        missing: "error" or "mask": what a missing target or covariate means.
+        frequency: the step in time, where it is known already; otherwise it is inferred.
+
+    Raises:
+        ArgumentTypeError: not a table.
+        DataError: a column is missing, empty or of a wrong type; duplicate, missing or irregular stamps; mixed
+            frequencies; infinite or (missing="error") missing values. The message names series and stamp.
+    """
+    frame, frame_kind = open_frame(data)
+    _check_columns(frame)
+    ids = frame.get_column(ID).to_list() if ID in frame.columns else ["series"] * len(frame)
+    if any(one is None or one != one for one in ids):
+        row = next(row for row, one in enumerate(ids) if one is None or one != one)
+        raise DataError(f"column {ID!r}: row {row} has no name of a series; fill it in or remove the row")
+    names, codes = np.unique(np.array([str(one) for one in ids]), return_inverse=True)
+    stamps, kind = stamp_values(frame)
+    order = np.lexsort((stamps, codes))
+    codes, stamps = codes[order], stamps[order]
+    starts = np.searchsorted(codes, np.arange(len(names) + 1)).astype(np.int64)
+    listed = [str(name) for name in names]
+    _check_duplicates(stamps, codes, listed, kind)
+    step = frequency or infer_frequency(stamps, starts, listed, kind)
+    target = column_values(frame, TARGET)
+    if target.dtype == object:
+        raise DataError(f"column {TARGET!r} holds text; the target must be numeric. Name another column or convert it.")
+    extra = [name for name in frame.columns if name not in (ID, TIME, TARGET)]
+    columns = {name: column_values(frame, name)[order] for name in extra}
+    panel = Panel(
+        listed, starts, stamps, target[order], columns, step, kind, frame_kind,
+        [ids[int(row)] for row in order[starts[:-1]]],
+    )  # fmt: skip
+    panel = _unbroken(panel, missing)
+    for name, values in {TARGET: panel.target, **panel.covariates}.items():
+        _check_values(panel, name, values, missing)
+    return panel
+
+
+def _check_columns(frame: nw.DataFrame[Any]) -> None:
+    absent = [name for name in (TIME, TARGET) if name not in frame.columns]
+    if absent:
+        raise DataError(
+            f"the table has no column {' and no column '.join(map(repr, absent))}; it has {list(frame.columns)}. "
+            f"Expected {ID!r} (the series' name; may be left out for one series), {TIME!r} (the stamp), {TARGET!r} "
+            "(the value) and further columns as past covariates: rename yours."
+        )
+    if len(frame) == 0:
+        raise DataError("the table is empty: it has columns, but no row")
+
+
+def _check_duplicates(stamps: Whole, codes: Whole, names: list[str], kind: StampKind) -> None:
+    twice = (np.diff(stamps) == 0) & (np.diff(codes) == 0)
+    if twice.any():
+        row = int(np.flatnonzero(twice)[0])
+        raise DataError(
+            f"series {names[codes[row]]!r} has two rows for {show_stamp(stamps[row], kind)} ({int(twice.sum())} "
+            f"such rows in all). Keep one row per series and stamp, or tell the series apart in {ID!r}."
+        )
+
+
+def _unbroken(panel: Panel, missing: MissingRule) -> Panel:
+    """Check that all stamps lie on the step; put rows in where steps have none (missing="mask")."""
+    owner = panel.series_of_rows()
+    position, whole = panel.frequency.position(panel.stamps, panel.stamps[panel.starts[:-1]][owner])
+    if not whole.all():
+        row = int(np.flatnonzero(~whole)[0])
+        raise DataError(
+            f"series {panel.names[owner[row]]!r} is irregular at {show_stamp(panel.stamps[row], panel.kind)}: its "
+            f"step is {panel.frequency.name}, counted from {show_stamp(panel.stamps[panel.starts[owner[row]]], panel.kind)}, "
+            f"and this stamp does not lie on it ({int((~whole).sum())} such stamps in all). Bring the series to one "
+            "step (resample it) before fitting."
+        )
+    jumps = np.flatnonzero((np.diff(position) > 1) & (np.diff(owner) == 0))
+    if not len(jumps):
+        return panel
+    if missing == "error":
+        row = int(jumps[0])
+        raise DataError(
+            f"series {panel.names[owner[row]]!r} has no row between {show_stamp(panel.stamps[row], panel.kind)} and "
+            f"{show_stamp(panel.stamps[row + 1], panel.kind)} ({position[row + 1] - position[row] - 1} steps of "
+            f"{panel.frequency.name} missing; {len(jumps)} such holes in all). Fill the rows in, or say "
+            'missing="mask" to leave them out of the loss and the metrics.'
+        )
+    return _filled(panel, position, owner)
+
+
+def _filled(panel: Panel, position: Whole, owner: Whole) -> Panel:
+    counts = position[panel.starts[1:] - 1] + 1
+    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    rows = starts[owner] + position
+    first = np.repeat(panel.stamps[panel.starts[:-1]], counts)
+    ahead = np.arange(starts[-1]) - np.repeat(starts[:-1], counts)
+
+    def spread(values: NDArray[Any]) -> NDArray[Any]:
+        empty = np.full(starts[-1], None if values.dtype == object else np.nan, dtype=values.dtype)
+        empty[rows] = values
+        return empty
+
+    return Panel(
+        panel.names, starts, panel.frequency.ahead(first, ahead), spread(panel.target),
+        {name: spread(values) for name, values in panel.covariates.items()},
+        panel.frequency, panel.kind, panel.frame, panel.ids,
+    )  # fmt: skip
+
+
+def _check_values(panel: Panel, column: str, values: NDArray[Any], missing: MissingRule) -> None:
+    """Refuse infinite values, and missing ones where the rule says so; the first is named."""
+    if values.dtype == object:
+        gone, infinite = np.array([value is None for value in values]), np.zeros(len(values), dtype=bool)
+    else:
+        gone, infinite = np.isnan(values), np.isinf(values)
+    for bad, what, advice in (
+        (infinite, "infinite", "Replace it, or make it missing and say missing=\"mask\"."),
+        (gone if missing == "error" else np.zeros_like(gone), "missing (NaN)",
+         'Fill the values in, or say missing="mask" to leave them out of the loss and the metrics.'),
+    ):  # fmt: skip
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            owner = int(np.searchsorted(panel.starts, row, side="right")) - 1
+            raise DataError(
+                f"column {column!r} is {what} in series {panel.names[owner]!r} at "
+                f"{show_stamp(panel.stamps[row], panel.kind)} ({int(bad.sum())} such rows in all). {advice}"
+            )
+    if column == TARGET:
+        for index, name in enumerate(panel.names):
+            own = values[panel.starts[index] : panel.starts[index + 1]]
+            if np.isnan(own).all():
+                raise DataError(f"series {name!r} has no observed value of {column!r}; leave the series out")
