@@ -1,0 +1,173 @@
+"""A run to tensors and plain JSON, and back: all that its later numbers depend on."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from gatewise.errors import StoreError
+from gatewise.store.weights import apply_tensors
+from gatewise.train.checkpoint import CheckpointWarning
+
+if TYPE_CHECKING:
+    from gatewise.train.run import Run
+
+__all__ = ["collect", "restore"]
+
+# What taking up a state raises if the state lies about itself.
+_WRONG = (KeyError, ValueError, TypeError, RuntimeError, IndexError, AttributeError, OverflowError)
+
+
+def collect(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Gather a run's state. Every process must call it; the main one's result is whole.
+
+    Args:
+        run: between two steps.
+
+    Returns:
+        The tensors by name, and the rest as plain JSON.
+    """
+    tensors = {
+        f"model.{name}": value for name, value in run.model.state_dict().items() if isinstance(value, Tensor)
+    }
+    tensors |= {f"best.{name}": value for name, value in (run.best or {}).items()}
+    for index, state in run.optimizer.state_dict()["state"].items():
+        tensors |= {
+            f"optimizer.{index}.{key}": value for key, value in state.items() if isinstance(value, Tensor)
+        }
+    if run.averaging is not None:
+        tensors |= {f"average.{index}": value for index, value in enumerate(run.averaging.average)}
+    for name, value in run.randomness.state(everything=run.placement.world > 1).items():
+        for rank, part in enumerate(run.placement.gather(value)):
+            tensors[f"random.{rank}.{name}"] = part
+    tell = getattr(run.objective, "state_tensors", None)
+    if callable(tell):
+        tensors |= {f"objective.{name}": value for name, value in tell().items()}
+    mean = run.placement.total(run.loss_sum.item()) / run.placement.world
+    state = {
+        "epoch": run.epoch,
+        "position": run.position,
+        "step": run.step,
+        "loss_sum": _code(mean),
+        "waited": run.waited,
+        "best_epoch": run.history.best_epoch,
+        "best_loss": run.history.best_loss,
+        "stopped": run.history.stopped,
+        "seconds": run.history.seconds,
+        "epochs": [{key: _code(value) for key, value in record.items()} for record in run.history.epochs],
+        "schedule": run.schedule.state(),
+        "scaler": None if run.placement.scaler is None else run.placement.scaler.state_dict(),
+        "world": run.placement.world,
+    }
+    return tensors, state
+
+
+def restore(run: Run, tensors: dict[str, Tensor], state: dict[str, Any], *, source: Path) -> None:
+    """Put a run into the state that `collect` gathered.
+
+    Args:
+        run: freshly made, of the same fingerprint.
+        tensors: the tensors by name.
+        state: the rest.
+        source: where they came from, for the message.
+
+    Raises:
+        StoreError: something is missing or has the wrong form.
+    """
+    try:
+        _restore(run, tensors, state, source)
+    except _WRONG as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(
+            f"the checkpoint in {source} does not fit this run ({type(error).__name__}: {error}); remove "
+            "the folder to train afresh"
+        ) from error
+
+
+def _restore(run: Run, tensors: dict[str, Tensor], state: dict[str, Any], source: Path) -> None:
+    apply_tensors(run.model, _part(tensors, "model."), source=source)
+    best = _part(tensors, "best.")
+    if best:
+        like = run.model.state_dict()
+        run.best = {
+            name: best[name].to(value.device) for name, value in like.items() if isinstance(value, Tensor)
+        }
+        _check_like(run.best, {name: like[name] for name in run.best})
+    _restore_optimizer(run, _part(tensors, "optimizer."))
+    if run.averaging is not None:
+        average = _part(tensors, "average.")
+        values = [average[str(index)] for index in range(len(run.parameters))]
+        _check_like(dict(enumerate(values)), dict(enumerate(run.parameters)))
+        run.averaging.average = [value.to(run.placement.device) for value in values]
+    take = getattr(run.objective, "load_state_tensors", None)
+    if callable(take):
+        take(_part(tensors, "objective."))
+    run.epoch, run.position, run.step = int(state["epoch"]), int(state["position"]), int(state["step"])
+    run.waited = int(state["waited"])
+    run.loss_sum.fill_(_decode(state["loss_sum"]))
+    run.history.best_epoch = None if state["best_epoch"] is None else int(state["best_epoch"])
+    run.history.best_loss = None if state["best_loss"] is None else float(state["best_loss"])
+    run.history.stopped = str(state["stopped"])
+    run.history.epochs = [
+        {key: _decode(value) for key, value in record.items()} for record in state["epochs"]
+    ]
+    run.seconds_before = run.history.seconds = float(state["seconds"])
+    run.history.steps = run.step
+    run.schedule.restore(state["schedule"])
+    if run.placement.scaler is not None:
+        run.placement.scaler.load_state_dict(state["scaler"])
+    if state["world"] != run.placement.world:
+        warnings.warn(
+            f"the checkpoint in {source} was written by {state['world']} processes, {run.placement.world} "
+            "take it up: the result will not be the same bit for bit",
+            CheckpointWarning,
+            2,
+        )
+    own = _part(tensors, f"random.{run.placement.rank}.")
+    if own:
+        run.randomness.restore(own)
+
+
+def _restore_optimizer(run: Run, tensors: dict[str, Tensor]) -> None:
+    document = run.optimizer.state_dict()
+    states: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        index, _, key = name.partition(".")
+        states.setdefault(int(index), {})[key] = value
+    shapes = [parameter.shape for group in run.optimizer.param_groups for parameter in group["params"]]
+    for index, state in states.items():
+        for key, value in state.items():
+            # torch does not check this, and its fused kernels trust it.
+            if value.ndim > 0 and value.shape != shapes[index]:
+                raise ValueError(f"the optimiser's {key} of parameter {index} has shape {tuple(value.shape)}")
+    if states and sorted(states) != list(range(len(shapes))):
+        raise ValueError(f"the optimiser's state is that of {len(states)} parameters, expected {len(shapes)}")
+    run.optimizer.load_state_dict({"state": states, "param_groups": document["param_groups"]})
+
+
+def _check_like(values: dict[Any, Tensor], like: dict[Any, Tensor]) -> None:
+    for name, value in values.items():
+        if value.shape != like[name].shape or value.dtype != like[name].dtype:
+            raise ValueError(f"{name} has shape {tuple(value.shape)} and dtype {value.dtype}")
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _code(value: float | int) -> float | int | str:
+    """Write what JSON has no number for as text; a measure other than the loss may be NaN."""
+    return value if math.isfinite(value) else str(value)
+
+
+def _decode(value: Any) -> float | int:
+    if isinstance(value, str):
+        return float(value)
+    if isinstance(value, (int, float)):
+        return value
+    raise TypeError(f"a number is expected, came {type(value).__name__}")
