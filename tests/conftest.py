@@ -6,9 +6,11 @@ import random
 
 from jaxtyping import install_import_hook
 
+from tests import run_time_types
+
 # Before anything imports gatewise: every annotated function of the package is wrapped, so that a shape in a
 # type hint is a claim that the suite checks.
-install_import_hook("gatewise", "tests.run_time_types.check")
+install_import_hook("gatewise", f"{run_time_types.__name__}.check")
 
 import matplotlib  # noqa: E402
 
