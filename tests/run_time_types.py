@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import torch
 from beartype import beartype
@@ -16,6 +16,9 @@ def check(function: Callable[..., Any]) -> Callable[..., Any]:
     torch.compile cannot trace beartype's own code: `fullgraph=True` would fail in the checker and not in what
     is tested. While it traces, the check is skipped; the same function is checked wherever it runs eagerly.
     """
+    # A method is decorated before its class exists, so `Self` has nothing yet that it could mean.
+    hints = function.__annotations__
+    function.__annotations__ = {name: Any if hint is Self else hint for name, hint in hints.items()}
     checked = beartype(function)
 
     @functools.wraps(function)

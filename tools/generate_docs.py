@@ -1,4 +1,4 @@
-"""Write what the documentation takes from the code: a page per cell, their index, and the README's table of cells.
+"""Write what the documentation takes from the code: a page per cell, their index, the README's table.
 
     python tools/generate_docs.py          # write
     python tools/generate_docs.py --check  # say what is out of date, and exit with 1
@@ -12,6 +12,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from gatewise import cells
+from gatewise.spec.printers import page
+
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN = "<!-- cells: written by tools/generate_docs.py -->"
 END = "<!-- /cells -->"
@@ -23,8 +26,6 @@ def cell_table(prefix: str) -> str:
     Args:
         prefix: Where the cells' pages are, seen from the page that holds the table.
     """
-    from gatewise import cells
-
     rows = ["| name | cell | source |", "| --- | --- | --- |"]
     for name in cells.names():
         info = cells.describe(name)
@@ -34,9 +35,6 @@ def cell_table(prefix: str) -> str:
 
 def cell_pages() -> dict[Path, str]:
     """Return the text of docs/cells/, by path."""
-    from gatewise import cells
-    from gatewise.spec.printers import page
-
     folder = ROOT / "docs" / "cells"
     index = [
         "# Cells",
@@ -80,7 +78,7 @@ def _holds(path: Path, text: str) -> bool:
 def main() -> int:
     """Write the pages, or with --check say which are out of date."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if out of date")
     check = parser.parse_args().check
     stale = outdated()
     wanted = generated()

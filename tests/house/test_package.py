@@ -1,4 +1,4 @@
-"""The package as others meet it: quick to import, whole at its front, its pins in step with what it asks for."""
+"""The package as others meet it: quick to import, whole at its front, its pins in step."""
 
 from __future__ import annotations
 

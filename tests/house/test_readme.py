@@ -9,7 +9,8 @@ import pytest
 
 from tests.house.repository import ROOT, name_of
 
-FIRST = "python -m pip install -c constraints.txt . && gatewise fit forecast beijing-air --horizon 24 --out runs/first"
+FIT = "gatewise fit forecast beijing-air --horizon 24 --out runs/first"
+FIRST = f"python -m pip install -c constraints.txt . && {FIT}"
 SECOND = "python -m pip install -c constraints.txt '.[test]' && python -m pytest"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
