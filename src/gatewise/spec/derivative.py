@@ -123,7 +123,7 @@ def differentiate(
     Returns:
         A program to be run the other way in time. Its streams are those of ``program`` that it reads, and
         ``prev:<state>``, ``saved:<node>``, ``d:output``, ``d:emit:<name>``; its states ``d:<state>``; its
-        tensors those of ``program`` and ``d:sum:<tensor>``; its emits ``d:<stream>``; its sums the gradients.
+        tensors those of ``program`` and ``d:sum:<tensor>``; its emits ``d:<stream>`` where not zero; its sums the gradients.
         See :class:`Names` for the names in higher orders.
     """
     saved = frozenset(node for node in program.held if program.nodes[node].op not in LEAVES)
@@ -323,18 +323,22 @@ class _Backward:
         zero = Value(builder, builder.const(0.0))
         leaf = {(n.op, n.attribute): i for i, n in enumerate(program.nodes) if n.op in ("input", "state")}
 
-        def total(kind: str, name: str, width: Width) -> int:
+        def total(kind: str, name: str) -> Value:
             index = leaf.get((kind, name))
             parts = self.cotangent.get(index, []) if index is not None else []
-            return self._wide(self._sum(parts) if parts else zero, width).index
+            return self._sum(parts) if parts else zero
 
         wanted = [s for s in program.inputs if not s.boolean]
         if self.inputs is not None:
             wanted = [s for s in wanted if s.name in self.inputs]
         return builder.finish(
             output=None,
-            next=[total("state", state.name, state.width) for state in program.states],
-            emits=[(self.names.cotangent(s.name), total("input", s.name, s.width)) for s in wanted],
+            next=[self._wide(total("state", state.name), state.width).index for state in program.states],
+            emits=[
+                (self.names.cotangent(s.name), self._wide(value, s.width).index)
+                for s, value in ((s, total("input", s.name)) for s in wanted)
+                if value is not zero
+            ],
             sums=self.gradients,
         )
 

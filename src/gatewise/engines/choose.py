@@ -1,0 +1,156 @@
+"""Picks the engine for a call, and can say why. Never falls back in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gatewise.engines import torch_engine
+from gatewise.engines.call import StackCall, StackResult
+from gatewise.engines.executor import run_step
+from gatewise.engines.launch import PROGRAM_ENGINES, reasons_against
+from gatewise.engines.reference import random_masks
+from gatewise.engines.sizes import sizes_of
+from gatewise.engines.stack import call_program, run_stack
+from gatewise.errors import ArgumentError, EngineError
+from gatewise.spec.program import Program
+
+__all__ = ["ENGINES", "Explanation", "explain", "observed", "run", "step"]
+
+ENGINES = ("auto", "reference", "torch", "native", "cuda")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Which engine runs a call, and why not the others.
+
+    Attributes:
+        engine: The one that runs it.
+        reasons: For every other engine, why not.
+    """
+
+    engine: str
+    reasons: dict[str, str]
+
+    def __str__(self) -> str:
+        lines = [f"engine: {self.engine}"]
+        return "\n".join(lines + [f"  not {name}: {reason}" for name, reason in self.reasons.items()])
+
+
+_observer: ContextVar[list[Explanation] | None] = ContextVar("gatewise_observer", default=None)
+
+
+@contextmanager
+def observed() -> Iterator[list[Explanation]]:
+    """Collects an explanation for every call that runs inside.
+
+    Example:
+        >>> with observed() as calls:
+        ...     pass
+        >>> calls
+        []
+    """
+    collected: list[Explanation] = []
+    token = _observer.set(collected)
+    try:
+        yield collected
+    finally:
+        _observer.reset(token)
+
+
+def check_engine(engine: str) -> None:
+    """Raises ArgumentError unless the name is one of an engine."""
+    if engine not in ENGINES:
+        raise ArgumentError(f"engine: expected one of {', '.join(ENGINES)}, got {engine!r}")
+
+
+def _wants_torch(call: StackCall) -> tuple[bool, str | None]:
+    """Whether torch's kernels run the call, and otherwise why not."""
+    check_engine(call.engine)
+    if call.engine not in ("auto", "torch"):
+        return False, f"engine={call.engine!r} was asked for"
+    reason = torch_engine.can_run(call)
+    if reason is not None and call.engine == "torch":
+        raise EngineError(f"engine: 'torch' cannot run this call: {reason}; use engine='auto'")
+    return reason is None, reason
+
+
+def run(call: StackCall) -> StackResult:
+    """Runs a stack of layers on the engine that the call names, or on the fastest that can.
+
+    Raises:
+        ArgumentError: No engine of that name.
+        EngineError: The named engine cannot run it.
+    """
+    if not torch.compiler.is_compiling() and _observer.get() is not None:
+        collected = _observer.get()
+        if collected is not None:
+            collected.append(explain(call))
+    if _wants_torch(call)[0]:
+        return torch_engine.run(call)
+    return run_stack(call)
+
+
+def explain(call: StackCall) -> Explanation:
+    """Which engine would run the call, and why not the others."""
+    wants, reason = _wants_torch(call)
+    operands = (call_program(call), call.inputs, call.states, call.tensors[0] if call.tensors else ())
+    reasons = reasons_against(*operands)
+    chosen = "torch"
+    if not wants:
+        able = [e.name for e in PROGRAM_ENGINES if call.engine in ("auto", e.name) and reasons[e.name] is None]
+        if not able:
+            raise EngineError(f"engine: {call.engine!r} cannot run this call: {reasons.get(call.engine)}")
+        chosen = able[0]
+    why: dict[str, str] = {} if wants else {"torch": reason or ""}
+    for name, text in reasons.items():
+        if name != chosen:
+            why[name] = text or f"{chosen} comes first"
+    return Explanation(chosen, why)
+
+
+def step(
+    program: Program,
+    inputs: Sequence[Tensor],
+    states: Sequence[Tensor],
+    tensors: Sequence[Tensor],
+    engine: str = "auto",
+    *,
+    seed: Tensor | None = None,
+    stream: int = 0,
+    time: int = 0,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """One step of one layer, without the dispatcher's cost; differentiable by torch's own autograd.
+
+    Args:
+        program: The step.
+        inputs: One (batch, width) per stream.
+        states: One (batch, width) per state.
+        tensors: Its parameters.
+        engine: As in a call.
+        seed, stream, time: For random masks.
+
+    Returns:
+        The output and the next states.
+    """
+    check_engine(engine)
+    if engine in ("auto", "torch"):
+        reason = torch_engine.can_step(program, inputs[0])
+        if reason is None:
+            return torch_engine.step(program, inputs[0], tuple(states), tuple(tensors))
+        if engine == "torch":
+            raise EngineError(f"engine: 'torch' cannot run this step: {reason}; use engine='auto'")
+    elif engine != "reference":
+        why = reasons_against(program, inputs, states, tensors)[engine]
+        raise EngineError(f"engine: {engine!r} cannot run this step: {why}; use engine='auto'")
+    sizes = sizes_of(program, inputs, states, tensors)
+    masks = {}
+    if seed is not None:
+        drawn = random_masks(program, seed, stream, time, 1, inputs[0].shape[0], sizes)
+        masks = {node: mask[0] for node, mask in drawn.items()}
+    return run_step(program, inputs, states, tensors, sizes, masks)

@@ -1,0 +1,365 @@
+"""The one operator: ``gatewise::recurrence`` runs a program over time.
+
+Its derivative is the same operator on the derivative's program, so every order of derivative comes by the same
+rule. It is registered with torch.library (shapes under fake tensors, autograd, vmap) for torch.compile and
+torch.export; in eager mode an autograd.Function stands before it, because ``register_autograd`` alone does not
+serve torch.func. Eager inference on plain tensors calls the engine directly: there the dispatcher would cost more
+than a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gatewise.engines.launch import launch
+from gatewise.engines.sizes import sizes_of
+from gatewise.spec.derivative import OUTPUT, Names, differentiate, recorded
+from gatewise.spec.program import Program, bind, json_of
+
+__all__ = ["RecurrenceResult", "recurrence"]
+
+
+@dataclass(frozen=True)
+class RecurrenceResult:
+    """What a recurrence gives.
+
+    Attributes:
+        sequences: "output" and "emit:<name>" to (time, batch, width).
+        states: The final states, (batch, width).
+        gradients: The sums over time and batch, in the order of the program's gradient tensors.
+    """
+
+    sequences: dict[str, Tensor]
+    states: tuple[Tensor, ...]
+    gradients: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class _Call:
+    """All of a call that is no tensor."""
+
+    program: Program
+    reverse: bool
+    stream: int
+    start: int
+    engine: str
+    has_seed: bool
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many inputs, states and tensors the operands hold, in this order, before the seed."""
+        return len(self.program.inputs), len(self.program.states), len(self.program.tensors)
+
+    def split(self, operands: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any], Any]:
+        """Flat operands as inputs, states, tensors and seed."""
+        i, s, t = self.counts
+        seed = operands[i + s + t] if self.has_seed else None
+        return list(operands[:i]), list(operands[i : i + s]), list(operands[i + s : i + s + t]), seed
+
+    def result(self, outputs: Sequence[Tensor]) -> RecurrenceResult:
+        """Flat outputs by name."""
+        names = _sequence_names(self.program)
+        states = len(names) + len(self.program.states)
+        return RecurrenceResult(
+            dict(zip(names, outputs[: len(names)], strict=True)),
+            tuple(outputs[len(names) : states]),
+            tuple(outputs[states:]),
+        )
+
+
+def _sequence_names(program: Program) -> list[str]:
+    names = [] if program.output is None else [OUTPUT]
+    return names + [f"emit:{name}" for name, _ in program.emits]
+
+
+@lru_cache(maxsize=1024)
+def _program(text: str) -> Program:
+    return Program.from_json(text)
+
+
+# --- running
+
+
+def _run_flat(call: _Call, operands: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Runs the chosen engine; no output shares memory with another or with an operand."""
+    inputs, states, tensors, seed = call.split(operands)
+    result = launch(
+        call.program, inputs, states, tensors,
+        reverse=call.reverse, seed=seed, stream=call.stream, start=call.start, engine=call.engine,
+    )  # fmt: skip
+    return _fresh((*result.sequences.values(), *result.states, *result.gradients), operands)
+
+
+def _fresh(outputs: Sequence[Tensor], operands: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    taken = {tensor.untyped_storage().data_ptr() for tensor in operands}
+    fresh = []
+    for tensor in outputs:
+        address = tensor.untyped_storage().data_ptr()
+        if address in taken or not tensor.is_contiguous():
+            tensor = tensor.clone(memory_format=torch.contiguous_format)
+            address = tensor.untyped_storage().data_ptr()
+        if tensor.numel():
+            taken.add(address)
+        fresh.append(tensor)
+    return tuple(fresh)
+
+
+@torch.library.custom_op("gatewise::recurrence", mutates_args=())
+def _operator(
+    inputs: list[Tensor], states: list[Tensor], tensors: list[Tensor], seed: Tensor | None, program: str,
+    reverse: bool, stream: int, start: int, engine: str,
+) -> list[Tensor]:  # fmt: skip
+    call = _Call(_program(program), reverse, stream, start, engine, seed is not None)
+    return list(_run_flat(call, [*inputs, *states, *tensors, *([] if seed is None else [seed])]))
+
+
+def _through_operator(call: _Call, operands: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    inputs, states, tensors, seed = call.split(operands)
+    return tuple(
+        _operator(
+            inputs, states, tensors, seed, json_of(call.program), call.reverse, call.stream, call.start, call.engine
+        )
+    )
+
+
+@_operator.register_fake
+def _fake(  # type: ignore[no-untyped-def]
+    inputs, states, tensors, seed, program, reverse, stream, start, engine
+) -> list[Tensor]:
+    parsed = _program(program)
+    sizes = sizes_of(parsed, inputs, states, tensors)
+    like = inputs[0] if inputs else states[0]
+    steps, rows = like.shape[0], like.shape[1]
+    nodes = ([] if parsed.output is None else [parsed.output]) + [node for _, node in parsed.emits]
+    made = [like.new_empty((steps, rows, bind(parsed.nodes[node].width, sizes))) for node in nodes]
+    made += [state.new_empty(state.shape) for state in states]
+    return made + [like.new_empty(parsed.shape(spec, sizes)) for spec in parsed.gradients]
+
+
+# --- the derivative
+
+
+def _derivative_call(
+    call: _Call, cotangents: tuple[str, ...], inputs: tuple[str, ...], tensors: tuple[str, ...], again: bool
+) -> _Call:
+    program = differentiate(call.program, cotangents, inputs, tensors)
+    program = recorded(program) if again else program
+    return _Call(program, not call.reverse, call.stream, call.start, call.engine, call.has_seed)
+
+
+def _backward(
+    call: _Call, operands: Sequence[Tensor], outputs: Sequence[Tensor], gradients: Sequence[Tensor | None],
+    needed: Sequence[bool], again: bool, apply: Any,
+) -> list[Tensor | None]:  # fmt: skip
+    """Cotangents of the operands: one run of the derivative's program the other way in time.
+
+    Args:
+        call, operands: The forward call.
+        outputs: Its sequences, in order.
+        gradients: A cotangent for each of its outputs, or None.
+        needed: Which operands need one.
+        again: Whether the derivative will itself be differentiated.
+        apply: How to call the operator.
+    """
+    program = call.program
+    inputs, states, tensors, seed = call.split(operands)
+    needs = call.split(needed)
+    given = call.result(gradients)  # type: ignore[arg-type]
+    sequences = dict(zip(_sequence_names(program), outputs, strict=True))
+    wanted_inputs = tuple(s.name for s, need in zip(program.inputs, needs[0], strict=True) if need and not s.boolean)
+    wanted_tensors = tuple(t.name for t, need in zip(program.tensors, needs[2], strict=True) if need)
+    present = [name for name, g in given.sequences.items() if g is not None]
+    sums = {f"sum:{t.name}": g for t, g in zip(program.gradients, given.gradients, strict=True) if g is not None}
+    derived = _derivative_call(call, (*present, *sums), wanted_inputs, wanted_tensors, again)
+
+    names = Names.of(program)
+    streams = {stream.name: x for stream, x in zip(program.inputs, inputs, strict=True)}
+    streams |= {names.cotangent(name): given.sequences[name] for name in present}
+    streams |= {names.saved(node): sequences[holder] for node, holder in program.held.items()}
+    read = {stream.name for stream in derived.program.inputs}
+    for state, first, node in zip(program.states, states, program.next, strict=True):
+        if names.previous(state.name) in read:
+            streams[names.previous(state.name)] = _shifted(sequences[program.held[node]], first, call.reverse)
+    weights = {spec.name: tensor for spec, tensor in zip(program.tensors, tensors, strict=True)}
+    weights |= {names.cotangent(name): g for name, g in sums.items()}
+    carried = [
+        torch.zeros_like(state) if g is None else g for state, g in zip(states, given.states, strict=True)
+    ]
+    flat = [streams[s.name] for s in derived.program.inputs] + carried
+    flat += [weights[t.name] for t in derived.program.tensors] + ([seed] if call.has_seed else [])
+    result = derived.result(apply(derived, flat))
+
+    made = {spec.name: g for spec, g in zip(derived.program.gradients, result.gradients, strict=True)}
+    found: list[Tensor | None] = [
+        result.sequences.get(f"emit:{names.cotangent(s.name)}") if need else None
+        for s, need in zip(program.inputs, needs[0], strict=True)
+    ]
+    found += [g if need else None for g, need in zip(result.states, needs[1], strict=True)]
+    found += [made.get(t.name) if need else None for t, need in zip(program.tensors, needs[2], strict=True)]
+    return found
+
+
+def _shifted(sequence: Tensor, first: Tensor, reverse: bool) -> Tensor:
+    """The values before each step, from the values after each step and the initial one."""
+    return torch.cat([sequence[1:], first[None]] if reverse else [first[None], sequence[:-1]])
+
+
+class _Recurrence(torch.autograd.Function):
+    """The operator under eager autograd and torch.func; its backward is the same function again."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(call: _Call, plain: bool, *operands: Tensor) -> tuple[Tensor, ...]:
+        return _run_flat(call, operands) if plain else _through_operator(call, operands)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        call, _, *operands = inputs
+        ctx.call = call
+        ctx.sequences = len(_sequence_names(call.program))
+        ctx.operands = len(operands)
+        ctx.save_for_backward(*operands, *output[: ctx.sequences])
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
+        operands, outputs = ctx.saved_tensors[: ctx.operands], ctx.saved_tensors[ctx.operands :]
+        found = _backward(
+            ctx.call, operands, outputs, gradients, ctx.needs_input_grad[2:], torch.is_grad_enabled(), _apply
+        )
+        return (None, None, *found, *([None] if ctx.call.has_seed else []))
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    streams, states, tensors, seed, program, reverse, stream, start, engine = inputs
+    ctx.call = _Call(_program(program), reverse, stream, start, engine, seed is not None)
+    ctx.sequences = len(_sequence_names(ctx.call.program))
+    operands = [*streams, *states, *tensors, *([] if seed is None else [seed])]
+    ctx.operands = len(operands)
+    ctx.save_for_backward(*operands, *output[: ctx.sequences])
+    ctx.set_materialize_grads(False)
+
+
+def _operator_backward(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
+    operands, outputs = ctx.saved_tensors[: ctx.operands], ctx.saved_tensors[ctx.operands :]
+    needed = [flag for group in ctx.needs_input_grad[:3] for flag in group]
+    call: _Call = ctx.call
+    if call.has_seed:
+        needed.append(False)
+    found = _backward(call, operands, outputs, gradients, needed, False, _through_operator)
+    i, s, _ = call.counts
+    return found[:i], found[i : i + s], found[i + s :], None, None, None, None, None, None
+
+
+_operator.register_autograd(_operator_backward, setup_context=_setup_context)
+
+
+@_operator.register_vmap
+def _vmap(info: Any, in_dims: Any, *args: Any) -> tuple[list[Tensor], list[int]]:
+    """Folds the mapped axis into the batch where rows stay independent, otherwise runs entry by entry."""
+    inputs, states, tensors, seed, program, reverse, stream, start, engine = args
+    parsed = _program(program)
+    flat_dims = [d for group in in_dims[:3] for d in group]
+    i, s = len(inputs), len(states)
+    if seed is None and not parsed.gradients and all(d is None for d in flat_dims[i + s :]):
+        size = info.batch_size
+        folded = [_fold(x, d, size, axis=1) for x, d in zip(inputs, flat_dims[:i], strict=True)]
+        folded_states = [_fold(x, d, size, axis=0) for x, d in zip(states, flat_dims[i : i + s], strict=True)]
+        outputs = _operator(folded, folded_states, tensors, None, program, reverse, stream, start, engine)
+        sequences = len(_sequence_names(parsed))
+        axes = [1] * sequences + [0] * (len(outputs) - sequences)
+        return [x.unflatten(axis, (size, -1)) for x, axis in zip(outputs, axes, strict=True)], axes
+    rows = []
+    for k in range(info.batch_size):
+        picked = [_pick(value, dims, k) for value, dims in zip(args[:4], in_dims[:4], strict=True)]
+        rows.append(_operator(*picked, program, reverse, stream, start, engine))
+    return [torch.stack(column) for column in zip(*rows, strict=True)], [0] * len(rows[0])
+
+
+def _fold(x: Tensor, dim: int | None, size: int, axis: int) -> Tensor:
+    moved = x.unsqueeze(axis).expand(*x.shape[:axis], size, *x.shape[axis:]) if dim is None else x.movedim(dim, axis)
+    return moved.flatten(axis, axis + 1)
+
+
+def _pick(value: Any, dims: Any, k: int) -> Any:
+    if isinstance(value, list):
+        return [_pick(x, d, k) for x, d in zip(value, dims, strict=True)]
+    return value if value is None or dims is None else value.select(dims, k)
+
+
+# --- the way in
+
+
+def _is_plain(operands: Sequence[Tensor]) -> bool:
+    """Whether these are ordinary tensors in eager mode, so that nothing needs the dispatcher."""
+    return (
+        torch._C._functorch.maybe_current_level() is None
+        and torch._C._len_torch_dispatch_stack() == 0
+        and all(type(x) in (Tensor, torch.nn.Parameter) for x in operands)
+    )
+
+
+def _apply(call: _Call, operands: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    if torch.compiler.is_compiling():
+        return _through_operator(call, operands)
+    plain = _is_plain(operands)
+    if plain and not (torch.is_grad_enabled() and any(x.requires_grad for x in operands)):
+        with torch.no_grad():
+            return _run_flat(call, operands)
+    result: tuple[Tensor, ...] = _Recurrence.apply(call, plain, *operands)  # type: ignore[no-untyped-call]
+    return result
+
+
+def _may_differentiate(operands: Sequence[Tensor]) -> bool:
+    if not torch.is_grad_enabled():
+        return False
+    if not torch.compiler.is_compiling() and torch._C._functorch.maybe_current_level() is not None:
+        return True
+    return any(x.requires_grad for x in operands)
+
+
+def recurrence(
+    program: Program,
+    inputs: Sequence[Tensor],
+    states: Sequence[Tensor],
+    tensors: Sequence[Tensor],
+    *,
+    reverse: bool = False,
+    seed: Tensor | None = None,
+    stream: int = 0,
+    start: int = 0,
+    engine: str = "auto",
+) -> RecurrenceResult:
+    """Runs a program over time, differentiably.
+
+    Args:
+        program: What to run.
+        inputs: One (time, batch, width) for each of the program's inputs.
+        states: The initial states, (batch, width).
+        tensors: The program's parameters, in its order.
+        reverse: Whether to run from the last step to the first.
+        seed: int64 tensor of shape () for random masks; it stays an operand under torch.compile.
+        stream: Which random masks: layer and direction in one number below 2**24.
+        start: The time of the first step, for random masks.
+        engine: "auto" or the name of an engine.
+
+    Example:
+        >>> from gatewise import cells
+        >>> program = cells.get("min_gru")
+        >>> weights = [torch.ones(8, 3), torch.zeros(8)]
+        >>> result = recurrence(program, [torch.ones(5, 2, 3)], [torch.zeros(2, 4)], weights)
+        >>> result.sequences["output"].shape
+        torch.Size([5, 2, 4])
+    """
+    operands = [*inputs, *states, *tensors]
+    if _may_differentiate(operands):
+        program = recorded(program)
+    call = _Call(program, reverse, stream, start, engine, seed is not None)
+    return call.result(_apply(call, [*operands, *([] if seed is None else [seed])]))

@@ -1,0 +1,163 @@
+"""A stack of layers on the operator: masks, resets, directions, dropout between layers, packed input."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.utils.checkpoint import checkpoint
+
+from gatewise.engines.call import StackCall, StackResult
+from gatewise.engines.operators import RecurrenceResult, recurrence
+from gatewise.spec.program import Program
+from gatewise.spec.transforms import prepared
+
+__all__ = ["call_program", "run_stack"]
+
+
+def call_program(call: StackCall) -> Program:
+    """The cell's program with everything that the call asks for."""
+    return prepared(
+        call.program,
+        masked=call.mask is not None or call.lengths is not None or call.batch_sizes is not None,
+        resets=call.resets is not None,
+        recurrent_dropout=call.recurrent_dropout,
+        zoneout=tuple(call.zoneout),
+        training=call.training,
+        trace=call.return_gates,
+    )
+
+
+def run_stack(call: StackCall) -> StackResult:
+    """Runs the stack layer by layer."""
+    if call.batch_sizes is not None:
+        return _packed(call)
+    program = call_program(call)
+    extras = _extra_streams(call)
+    layer_inputs, trace = call.inputs, []
+    finals: list[list[Tensor]] = [[] for _ in call.program.states]
+    for layer in range(call.num_layers):
+        outputs = []
+        for direction in range(call.directions):
+            index = layer * call.directions + direction
+            reverse = call.reverse or direction == 1
+            result = _direction(call, program, index, layer_inputs, extras, reverse)
+            outputs.append(result.sequences["output"])
+            for listed, final in zip(finals, result.states, strict=True):
+                listed.append(final)
+            trace.append(_trace(result))
+        output = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
+        if call.residual and layer > 0:
+            output = output + layer_inputs[0]
+        if call.dropout and call.training and layer < call.num_layers - 1:
+            layer_inputs = (F.dropout(output, call.dropout),)
+        else:
+            layer_inputs = (output,)
+    states = tuple(torch.stack(listed) for listed in finals)
+    return StackResult(output, states, tuple(trace) if call.return_gates else None)
+
+
+def _extra_streams(call: StackCall) -> dict[str, Tensor]:
+    """The mask and the resets as the program's streams."""
+    extras: dict[str, Tensor] = {}
+    steps = call.inputs[0].shape[0]
+    if call.lengths is not None:
+        within = torch.arange(steps, device=call.lengths.device)[:, None] < call.lengths[None, :]
+        extras["mask"] = within.unsqueeze(-1)
+    if call.mask is not None:
+        mask = call.mask.unsqueeze(-1)
+        extras["mask"] = mask & extras["mask"] if "mask" in extras else mask
+    if call.resets is not None:
+        extras["reset"] = call.resets.unsqueeze(-1)
+    return extras
+
+
+def _direction(
+    call: StackCall, program: Program, index: int, layer_inputs: tuple[Tensor, ...], extras: dict[str, Tensor],
+    reverse: bool,
+) -> RecurrenceResult:  # fmt: skip
+    """One layer in one direction."""
+    streams = {s.name: x for s, x in zip(call.program.inputs, layer_inputs, strict=True)} | extras
+    if call.resets is not None and call.reset_states is not None:
+        steps, rows = layer_inputs[0].shape[:2]
+        for state, initial in zip(call.program.states, call.reset_states, strict=True):
+            streams[f"initial:{state.name}"] = initial[index].expand(steps, rows, initial.shape[-1])
+        if reverse:
+            # Backwards, the boundary before step t is crossed on the way from t to t - 1.
+            reset = extras["reset"]
+            streams["reset"] = torch.cat([reset[1:], torch.zeros_like(reset[:1])])
+    inputs = [streams[stream.name] for stream in program.inputs]
+    states = [state[index] for state in call.states]
+    tensors = list(call.tensors[index])
+    if call.checkpoint_every is None:
+        return recurrence(
+            program, inputs, states, tensors, reverse=reverse, seed=call.seed, stream=index, engine=call.engine
+        )
+    return _in_segments(call, program, inputs, states, tensors, index, reverse)
+
+
+def _in_segments(
+    call: StackCall, program: Program, inputs: list[Tensor], states: list[Tensor], tensors: list[Tensor],
+    index: int, reverse: bool,
+) -> RecurrenceResult:  # fmt: skip
+    """Runs piece by piece; the backward pass runs each piece again instead of keeping its values."""
+    every = call.checkpoint_every or 1
+    starts = list(range(0, inputs[0].shape[0], every)) or [0]
+    parts: list[RecurrenceResult] = []
+    count = len(inputs)
+
+    def segment(start: int, *operands: Tensor) -> RecurrenceResult:
+        pieces = [x[start : start + every] for x in operands[:count]]
+        return recurrence(
+            program, pieces, operands[count : count + len(states)], operands[count + len(states) :],
+            reverse=reverse, seed=call.seed, stream=index, start=start, engine=call.engine,
+        )  # fmt: skip
+
+    def flat(start: int, *operands: Tensor) -> tuple[Tensor, ...]:
+        result = segment(start, *operands)
+        return (*result.sequences.values(), *result.states)
+
+    names = ["output"] + [f"emit:{name}" for name, _ in program.emits]
+    for start in reversed(starts) if reverse else starts:
+        values = checkpoint(flat, start, *inputs, *states, *tensors, use_reentrant=False, preserve_rng_state=False)
+        part = RecurrenceResult(
+            dict(zip(names, values[: len(names)], strict=True)), tuple(values[len(names) :]), ()
+        )
+        states = list(part.states)
+        parts.append(part)
+    if reverse:
+        parts.reverse()
+    sequences = {name: torch.cat([part.sequences[name] for part in parts]) for name in names}
+    return RecurrenceResult(sequences, tuple(states), ())
+
+
+def _trace(result: RecurrenceResult) -> dict[str, Tensor]:
+    """Gates under their names, states under theirs; where both have one name the gate is ``gate_<name>``."""
+    found: dict[str, Tensor] = {}
+    for name, value in result.sequences.items():
+        if name.startswith("emit:state:"):
+            found[name.removeprefix("emit:state:")] = value
+    for name, value in result.sequences.items():
+        if name.startswith("emit:gate:"):
+            gate = name.removeprefix("emit:gate:")
+            found[f"gate_{gate}" if gate in found else gate] = value
+    return found
+
+
+def _packed(call: StackCall) -> StackResult:
+    """A packed sequence, padded, run with its lengths, and packed again."""
+    batch_sizes = call.batch_sizes
+    padded = [pad_packed_sequence(PackedSequence(data, batch_sizes)) for data in call.inputs]  # type: ignore[arg-type]
+    lengths = padded[0][1]
+    inner = StackCall(
+        program=call.program, inputs=tuple(data for data, _ in padded), states=call.states, tensors=call.tensors,
+        num_layers=call.num_layers, bidirectional=call.bidirectional, reverse=call.reverse,
+        lengths=lengths.to(call.inputs[0].device), mask=call.mask, resets=call.resets,
+        reset_states=call.reset_states, dropout=call.dropout, recurrent_dropout=call.recurrent_dropout,
+        zoneout=call.zoneout, training=call.training, residual=call.residual, seed=call.seed,
+        return_gates=call.return_gates, checkpoint_every=call.checkpoint_every, engine=call.engine,
+    )  # fmt: skip
+    result = run_stack(inner)
+    packed = pack_padded_sequence(result.output, lengths)
+    return StackResult(packed.data, result.states, result.trace)

@@ -1,0 +1,145 @@
+"""Hands RNN, LSTM and GRU to torch's own kernels, wherever those can do what is asked.
+
+Only in eager mode and outside our operator: tracing rejects torch's recurrent operators, and torch.func cannot see
+through them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor, _VF
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from gatewise import cells
+from gatewise.engines.call import StackCall, StackResult
+from gatewise.spec.program import Program
+
+__all__ = ["can_run", "can_step", "mode_of", "run", "step"]
+
+_MODES = ("rnn_tanh", "rnn_relu", "lstm", "gru")
+_CPU_DTYPES = (torch.float32, torch.float64)
+
+
+@lru_cache(maxsize=1)
+def _programs() -> dict[Program, tuple[str, bool]]:
+    known = {}
+    for name in (*_MODES, "lstm_projected"):
+        for bias in (True, False):
+            known[cells.get(name, bias=bias)] = (name, bias)
+    return known
+
+
+@lru_cache(maxsize=256)
+def mode_of(program: Program) -> tuple[str, bool] | None:
+    """torch's name for a program and whether it has biases, or None."""
+    return _programs().get(program)
+
+
+def can_run(call: StackCall) -> str | None:
+    """Why torch's kernels cannot run this call, or None."""
+    if torch.compiler.is_compiling():
+        return "torch's recurrent operators cannot be traced"
+    if torch._C._functorch.maybe_current_level() is not None:
+        return "torch.func cannot see through torch's recurrent operators"
+    if mode_of(call.program) is None:
+        return f"torch has no kernel for {call.program.name!r}"
+    asked = {
+        "mask": call.mask is not None,
+        "resets": call.resets is not None,
+        "return_gates": call.return_gates,
+        "zoneout": any(call.zoneout),
+        "recurrent_dropout": call.training and call.recurrent_dropout > 0,
+        "residual": call.residual and call.num_layers > 1,
+        "a single reverse direction": call.reverse,
+        "checkpoint_every": call.checkpoint_every is not None,
+        "lengths with dropout between layers": call.lengths is not None and call.dropout > 0 and call.training,
+    }
+    for name, wanted in asked.items():
+        if wanted:
+            return f"torch's kernels know no {name}"
+    x = call.inputs[0]
+    if x.device.type not in ("cpu", "cuda"):
+        return f"torch's kernels run on cpu and cuda, the input is on {x.device.type}"
+    if x.device.type == "cpu" and x.dtype not in _CPU_DTYPES:
+        return f"torch's CPU kernels fail in training with {x.dtype}"
+    if x.numel() == 0:
+        return "torch's kernels need at least one step, one row and one feature"
+    return None
+
+
+def run(call: StackCall) -> StackResult:
+    """Runs the whole stack in one call of torch."""
+    if call.lengths is not None:
+        return _ragged(call)
+    name, bias = mode_of(call.program) or ("", False)
+    weights = [tensor for layer in call.tensors for tensor in layer]
+    hx = list(call.states) if len(call.states) > 1 else call.states[0]
+    dropout = float(call.dropout)
+    if call.batch_sizes is not None:
+        head = (call.inputs[0], call.batch_sizes, hx, weights, bias, call.num_layers, dropout)
+        tail: tuple[bool, ...] = (call.training, call.bidirectional)
+    else:
+        head = (call.inputs[0], hx, weights, bias, call.num_layers, dropout)  # type: ignore[assignment]
+        tail = (call.training, call.bidirectional, False)
+    function = _VF.lstm if name.startswith("lstm") else getattr(_VF, name)
+    output, *states = function(*head, *tail)
+    return StackResult(output, tuple(states))
+
+
+def _ragged(call: StackCall) -> StackResult:
+    """Padded rows with lengths: packed for torch, and unpacked."""
+    lengths = call.lengths
+    if lengths is None:
+        raise ValueError("lengths: expected a tensor")
+    x = call.inputs[0]
+    sorted_lengths, order = torch.sort(lengths, descending=True, stable=True)
+    # torch refuses rows without a step: they run one and keep their state.
+    packed = pack_padded_sequence(x.index_select(1, order), sorted_lengths.clamp(min=1).cpu())
+    inner = StackCall(
+        program=call.program, inputs=(packed.data,), states=tuple(s.index_select(1, order) for s in call.states),
+        tensors=call.tensors, num_layers=call.num_layers, bidirectional=call.bidirectional,
+        batch_sizes=packed.batch_sizes, dropout=call.dropout, training=call.training, engine=call.engine,
+    )  # fmt: skip
+    result = run(inner)
+    back = torch.argsort(order)
+    output, _ = pad_packed_sequence(PackedSequence(result.output, packed.batch_sizes), total_length=x.shape[0])
+    empty = lengths == 0
+    output = output.index_select(1, back).masked_fill(empty[None, :, None], 0.0)
+    states = tuple(
+        torch.where(empty[None, :, None], old, new.index_select(1, back))
+        for old, new in zip(call.states, result.states, strict=True)
+    )
+    return StackResult(output, states)
+
+
+# --- one step
+
+_CELL_FUNCTIONS = {"rnn_tanh": "rnn_tanh_cell", "rnn_relu": "rnn_relu_cell", "gru": "gru_cell", "lstm": "lstm_cell"}
+
+
+def can_step(program: Program, x: Tensor) -> str | None:
+    """Why torch's cell kernels cannot run one step, or None."""
+    if torch.compiler.is_compiling():
+        return "compiled code runs the program"
+    mode = mode_of(program)
+    if mode is None or mode[0] not in _CELL_FUNCTIONS:
+        return f"torch has no cell kernel for {program.name!r}"
+    if torch._C._functorch.maybe_current_level() is not None:
+        return "torch.func cannot see through torch's recurrent operators"
+    return None
+
+
+def step(
+    program: Program, x: Tensor, states: tuple[Tensor, ...], tensors: tuple[Tensor, ...]
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """One step by torch's cell kernel."""
+    name, bias = mode_of(program) or ("", False)
+    function = getattr(_VF, _CELL_FUNCTIONS[name])
+    weights = tensors if bias else (*tensors, None, None)
+    if name == "lstm":
+        h, c = function(x, states, *weights)
+        return h, (h, c)
+    h = function(x, states[0], *weights)
+    return h, (h,)
