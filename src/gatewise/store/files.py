@@ -288,11 +288,17 @@ def _read_regular(file: object, path: str | os.PathLike[str], limit: int) -> byt
         raise StoreError(
             f"cannot read {os.fspath(path)}: it is a device or a pipe; a regular file is expected"
         )
-    data: bytes = file.read(limit + 1) if status.st_size <= limit else b""  # type: ignore[attr-defined]
-    if status.st_size > limit or len(data) > limit:
+    size = status.st_size
+    try:
+        data: bytes = file.read(size + 1) if size <= limit else b""  # type: ignore[attr-defined]
+    except MemoryError as error:
+        raise StoreError(
+            f"cannot read {os.fspath(path)}: its {size:,} bytes do not fit into memory"
+        ) from error
+    if size > limit or len(data) > limit:
         raise StoreError(
             f"cannot read {os.fspath(path)}: at most {limit:,} bytes are expected, the file has "
-            f"{status.st_size:,}; it is damaged or no file of Gatewise's"
+            f"{size:,}; it is damaged or no file of Gatewise's"
         )
     return data
 

@@ -128,7 +128,11 @@ def save_model(
         StagedFile(folder / _NEXT, weights) as weights_file,
     ):
         weights_file.commit()
-        config_file.commit()
+        try:
+            config_file.commit()
+        except StoreError:
+            _remove(folder / _NEXT)
+            raise
         _adopt_next(folder)
         card_file.commit()
 
@@ -282,6 +286,13 @@ def _finish_earlier_save(folder: Path) -> None:
         return  # no whole model is there, or no pending weights of its own: the new save replaces it
     if pending == document["weights"]["sha256"]:
         _adopt_next(folder)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise store_error("remove", path, error) from error
 
 
 def _adopt_next(folder: Path) -> None:

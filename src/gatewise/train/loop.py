@@ -74,9 +74,8 @@ def fit(
         ...
         ...     def validate(self, model):
         ...         return {"loss": float((model(torch.ones(1, 1)) - 3).square())}
-        >>> history = fit(
-        ...     torch.nn.Linear(1, 1), Squares(), Source(), TrainConfig(max_epochs=60, learning_rate=0.1)
-        ... )
+        >>> config = TrainConfig(max_epochs=60, learning_rate=0.1, patience=None)
+        >>> history = fit(torch.nn.Linear(1, 1), Squares(), Source(), config)
         >>> history.stopped, history.best_loss < 0.01
         ('finished', True)
     """

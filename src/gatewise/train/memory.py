@@ -35,12 +35,12 @@ def collect(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
         f"model.{name}": value for name, value in run.model.state_dict().items() if isinstance(value, Tensor)
     }
     tensors |= {f"best.{name}": value for name, value in (run.best or {}).items()}
-    for index, state in run.optimizer.state_dict()["state"].items():
+    for index, state in run.stepper.optimizer.state_dict()["state"].items():
         tensors |= {
             f"optimizer.{index}.{key}": value for key, value in state.items() if isinstance(value, Tensor)
         }
-    if run.averaging is not None:
-        tensors |= {f"average.{index}": value for index, value in enumerate(run.averaging.average)}
+    if run.stepper.averaging is not None:
+        tensors |= {f"average.{index}": value for index, value in enumerate(run.stepper.averaging.average)}
     for name, value in run.randomness.state(everything=run.placement.world > 1).items():
         for rank, part in enumerate(run.placement.gather(value)):
             tensors[f"random.{rank}.{name}"] = part
@@ -99,11 +99,11 @@ def _restore(run: Run, tensors: dict[str, Tensor], state: dict[str, Any], source
         }
         _check_like(run.best, {name: like[name] for name in run.best})
     _restore_optimizer(run, _part(tensors, "optimizer."))
-    if run.averaging is not None:
+    if run.stepper.averaging is not None:
         average = _part(tensors, "average.")
-        values = [average[str(index)] for index in range(len(run.parameters))]
-        _check_like(dict(enumerate(values)), dict(enumerate(run.parameters)))
-        run.averaging.average = [value.to(run.placement.device) for value in values]
+        values = [average[str(index)] for index in range(len(run.stepper.parameters))]
+        _check_like(dict(enumerate(values)), dict(enumerate(run.stepper.parameters)))
+        run.stepper.averaging.average = [value.to(run.placement.device) for value in values]
     take = getattr(run.objective, "load_state_tensors", None)
     if callable(take):
         take(_part(tensors, "objective."))
@@ -134,12 +134,14 @@ def _restore(run: Run, tensors: dict[str, Tensor], state: dict[str, Any], source
 
 
 def _restore_optimizer(run: Run, tensors: dict[str, Tensor]) -> None:
-    document = run.optimizer.state_dict()
+    document = run.stepper.optimizer.state_dict()
     states: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         index, _, key = name.partition(".")
         states.setdefault(int(index), {})[key] = value
-    shapes = [parameter.shape for group in run.optimizer.param_groups for parameter in group["params"]]
+    shapes = [
+        parameter.shape for group in run.stepper.optimizer.param_groups for parameter in group["params"]
+    ]
     for index, state in states.items():
         for key, value in state.items():
             # torch does not check this, and its fused kernels trust it.
@@ -147,7 +149,7 @@ def _restore_optimizer(run: Run, tensors: dict[str, Tensor]) -> None:
                 raise ValueError(f"the optimiser's {key} of parameter {index} has shape {tuple(value.shape)}")
     if states and sorted(states) != list(range(len(shapes))):
         raise ValueError(f"the optimiser's state is that of {len(states)} parameters, expected {len(shapes)}")
-    run.optimizer.load_state_dict({"state": states, "param_groups": document["param_groups"]})
+    run.stepper.optimizer.load_state_dict({"state": states, "param_groups": document["param_groups"]})
 
 
 def _check_like(values: dict[Any, Tensor], like: dict[Any, Tensor]) -> None:
