@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
-import pkgutil
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +14,14 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 def modules() -> list[str]:
-    """Names of the package and of every module in it."""
-    return ["gatewise", *(found.name for found in pkgutil.walk_packages(gatewise.__path__, "gatewise."))]
+    """Names of the package and of every module in it, found by their files."""
+    top = Path(gatewise.__file__).parent
+    found = (path.relative_to(top.parent).with_suffix("").parts for path in sorted(top.rglob("*.py")))
+    return [".".join(parts).removesuffix(".__init__") for parts in found]
 
 
 @pytest.mark.parametrize("name", modules())
-def test_examples_run(name: str, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     report: list[str] = []
     runner = doctest.DocTestRunner(optionflags=FLAGS, verbose=False)
