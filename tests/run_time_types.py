@@ -7,7 +7,10 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import torch
-from beartype import beartype
+from beartype import BeartypeConf, beartype
+
+# PEP 484: where a float is asked for an int will do, as for mypy.
+_typed = beartype(conf=BeartypeConf(is_pep484_tower=True))
 
 
 def check(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -19,7 +22,7 @@ def check(function: Callable[..., Any]) -> Callable[..., Any]:
     # A method is decorated before its class exists, so `Self` has nothing yet that it could mean.
     hints = function.__annotations__
     function.__annotations__ = {name: Any if hint is Self else hint for name, hint in hints.items()}
-    checked = beartype(function)
+    checked = _typed(function)
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
