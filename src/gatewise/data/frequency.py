@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewise.errors import DataError
+from gatewise.errors import ArgumentError, DataError
 
-__all__ = ["Frequency", "StampKind", "infer_frequency", "show_stamp"]
+__all__ = ["Frequency", "StampKind", "infer_frequency", "parse_stamp", "show_stamp"]
 
 StampKind = Literal["time", "integer"]
 Stamps = NDArray[np.int64]
@@ -189,3 +189,23 @@ def _add_months(stamps: Stamps, months: Stamps) -> Stamps:
     end = (target + 1).astype("datetime64[ns]").astype(np.int64)
     at_end = _until_month_end(stamps) <= DAY
     return np.where(at_end, end - _until_month_end(stamps), begin + _offset(stamps))
+
+
+def parse_stamp(stamp: object, kind: StampKind) -> int:
+    """A stamp that a user wrote, as an int64: text (ISO 8601), a date, a date-time, or an integer.
+
+    Raises:
+        ArgumentError: it is no stamp of that kind.
+
+    Example:
+        >>> parse_stamp("1970-01-02", "time") == DAY
+        True
+    """
+    if kind == "integer":
+        if isinstance(stamp, int | np.integer) and not isinstance(stamp, bool):
+            return int(stamp)
+        raise ArgumentError(f"stamp: an integer is expected, as in the time column, came {stamp!r}")
+    try:
+        return int(np.datetime64(str(stamp) if not isinstance(stamp, np.datetime64) else stamp, "ns").astype(np.int64))
+    except ValueError:
+        raise ArgumentError(f"stamp: text of the form 2024-01-31 or 2024-01-31 13:00 is expected, came {stamp!r}") from None

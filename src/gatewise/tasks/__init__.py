@@ -1,0 +1,5 @@
+"""Estimators, one per job: fit, predict, evaluate, save and load."""
+
+from gatewise.tasks.forecast import Forecaster
+
+__all__ = ["Forecaster"]

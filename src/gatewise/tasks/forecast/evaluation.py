@@ -1,0 +1,193 @@
+"""What a back-test found: errors beside the trivial methods', coverage, and the verdict in words."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+
+from gatewise.tasks.forecast.metrics import Errors, coverage, measure, pinball_loss
+
+__all__ = ["NAIVE", "SEASONAL", "BackTest", "Evaluation", "judge"]
+
+NAIVE, SEASONAL = "last value", "seasonal naive"
+# Differences smaller than this share are called a tie.
+_TIE = 0.01
+
+
+@dataclass(frozen=True)
+class BackTest:
+    """Forecasts from many origins, and what came: what an evaluation is computed from and plots are drawn from.
+
+    Args:
+        names: the series' names.
+        series: (windows,) which series.
+        origins: (windows,) stamps of the last row that the forecast saw, as int64.
+        first_stamps: (windows,) stamps of the first forecast value.
+        quantiles: (windows, horizon, levels), the model's.
+        naive, seasonal: (windows, horizon), the trivial methods' forecasts.
+        actual: (windows, horizon), NaN where missing.
+        scale: (windows,) MASE scale of the window's series.
+        levels: the quantiles' levels.
+    """
+
+    names: list[str]
+    series: NDArray[np.int64]
+    origins: NDArray[np.int64]
+    first_stamps: NDArray[np.int64]
+    quantiles: Float[np.ndarray, "windows horizon levels"]
+    naive: Float[np.ndarray, "windows horizon"]
+    seasonal: Float[np.ndarray, "windows horizon"]
+    actual: Float[np.ndarray, "windows horizon"]
+    scale: Float[np.ndarray, " windows"]
+    levels: tuple[float, ...]
+
+    @property
+    def counts(self) -> Bool[np.ndarray, "windows horizon"]:
+        """Which values were observed: the same for every method."""
+        return ~np.isnan(self.actual)
+
+    @property
+    def median(self) -> Float[np.ndarray, "windows horizon"]:
+        """The model's point forecasts."""
+        return self.quantiles[..., self.levels.index(0.5)]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The result of `Forecaster.evaluate`.
+
+    Args:
+        model: the model's name in tables.
+        errors: method -> errors; the model first, then "last value" and "seasonal naive".
+        by_horizon: method -> MAE at each horizon.
+        coverage: level -> share of values at or below that quantile.
+        intervals: nominal share -> share of values inside the central interval.
+        coverage_by_horizon: (horizon, levels).
+        windows, points: how many forecasts were made, and how many observed values they were compared with.
+        span: first and last stamp that was forecast, as text.
+        every: rows between two origins.
+        verdict: in words, whether the model beats the trivial methods.
+        back_test: what all of this was computed from.
+    """
+
+    model: str
+    errors: dict[str, Errors]
+    by_horizon: dict[str, NDArray[np.float64]]
+    coverage: dict[float, float]
+    intervals: dict[float, float]
+    coverage_by_horizon: NDArray[np.float64]
+    windows: int
+    points: int
+    span: tuple[str, str]
+    every: int
+    verdict: str
+    back_test: BackTest
+
+    @property
+    def beats_trivial(self) -> bool:
+        """Whether the model's MAE is below both trivial methods' by more than a tie."""
+        trivial = min(self.errors[NAIVE].mae, self.errors[SEASONAL].mae)
+        return self.errors[self.model].mae < trivial * (1 - _TIE)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All numbers as plain JSON values (NaN as None)."""
+        return {
+            "verdict": self.verdict,
+            "beats_trivial": self.beats_trivial,
+            "windows": self.windows,
+            "points": self.points,
+            "span": list(self.span),
+            "rows_between_origins": self.every,
+            "errors": {
+                name: {key: plain(value) for key, value in asdict(errors).items() if value is not None}
+                for name, errors in self.errors.items()
+            },
+            "coverage": {f"{level:g}": plain(share) for level, share in self.coverage.items()},
+            "interval_coverage": {f"{nominal:g}": plain(share) for nominal, share in self.intervals.items()},
+            "mae_by_horizon": {name: [plain(value) for value in values] for name, values in self.by_horizon.items()},
+        }
+
+    def __str__(self) -> str:
+        """The table of errors and the verdict, as plain text."""
+        width = max(len(name) for name in self.errors)
+        lines = [f"{'':{width}}  {'MAE':>8} {'RMSE':>8} {'MASE':>7} {'sMAPE %':>8} {'pinball':>8}"]
+        for name, row in self.errors.items():
+            last = "" if row.pinball is None else f"{row.pinball:8.3g}"
+            lines.append(f"{name:{width}}  {row.mae:8.4g} {row.rmse:8.4g} {row.mase:7.3f} {row.smape:8.2f} {last}")
+        inside = ", ".join(f"{share:.1%} in the {nominal:.0%} interval" for nominal, share in self.intervals.items())
+        return "\n".join([*lines, *([inside] if inside else []), self.verdict])
+
+
+def judge(test: BackTest, *, model: str, span: tuple[str, str], every: int) -> Evaluation:
+    """Compute every error on the same windows and the same observed values."""
+    counts = test.counts
+    points = {model: test.median, NAIVE: test.naive, SEASONAL: test.seasonal}
+    errors = {name: measure(values, test.actual, counts, test.scale) for name, values in points.items()}
+    own = errors[model]
+    loss = pinball_loss(test.quantiles, test.actual, counts, test.levels)
+    errors[model] = Errors(own.mae, own.rmse, own.mase, own.smape, loss)
+    shares = coverage(test.quantiles, test.actual, counts)
+    level_shares = {level: float(share) for level, share in zip(test.levels, shares, strict=True)}
+    steps = range(test.actual.shape[1])
+    return Evaluation(
+        model=model,
+        errors=errors,
+        by_horizon={
+            name: np.array(
+                [measure(v[:, [h]], test.actual[:, [h]], counts[:, [h]], test.scale).mae for h in steps]
+            )
+            for name, v in points.items()
+        },
+        coverage=level_shares,
+        intervals={
+            round(1 - 2 * level, 6): level_shares[mirror] - level_shares[level]
+            for level in test.levels
+            if level < 0.5 and (mirror := _mirror(level, test.levels)) is not None
+        },
+        coverage_by_horizon=np.stack(
+            [coverage(test.quantiles[:, [h]], test.actual[:, [h]], counts[:, [h]]) for h in steps]
+        ),
+        windows=len(test.series),
+        points=int(counts.sum()),
+        span=span,
+        every=every,
+        verdict=_verdict({name: value.mae for name, value in errors.items()}, model),
+        back_test=test,
+    )
+
+
+def plain(value: float) -> float | None:
+    """A number as JSON can hold it."""
+    return None if value is None or not np.isfinite(value) else float(value)
+
+
+def _mirror(level: float, levels: tuple[float, ...]) -> float | None:
+    """The level as far above the median as this one is below it, if it is among the levels."""
+    return next((other for other in levels if abs(other - (1 - level)) < 1e-9), None)
+
+
+def _verdict(mae: dict[str, float], model: str) -> str:
+    """One or two sentences a colleague can quote."""
+    own, better = mae[model], min((NAIVE, SEASONAL), key=lambda name: mae[name])
+    if not np.isfinite(own):
+        return "Nothing can be said: no value was observed in the span."
+    other = SEASONAL if better == NAIVE else NAIVE
+    gain = 1 - own / mae[better] if mae[better] > 0 else (0.0 if own == 0 else -np.inf)
+    if gain > _TIE:
+        return (
+            f"The model's error (MAE {own:.4g}) is {gain:.1%} below that of the better trivial method, {better} "
+            f"({mae[better]:.4g}); {other} has {mae[other]:.4g}."
+        )
+    if gain > -_TIE:
+        return (
+            f"The model does NOT beat the trivial method: its MAE {own:.4g} is level with {better} "
+            f"({mae[better]:.4g}). Use {better}: it costs nothing."
+        )
+    return (
+        f"The model does NOT beat the trivial method: its MAE {own:.4g} is {-gain:.1%} above that of {better} "
+        f"({mae[better]:.4g}). Use {better}, or give the model more data, covariates or time."
+    )

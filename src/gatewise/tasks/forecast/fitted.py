@@ -1,0 +1,178 @@
+"""A fitted forecaster without its estimator: all that was learned, and how forecasts are made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatewise.data import Frequency, Panel
+from gatewise.data.frequency import StampKind, show_stamp
+from gatewise.errors import DataError
+from gatewise.tasks.forecast.calibration import calibrate
+from gatewise.tasks.forecast.encoding import Encoded, Encoder
+from gatewise.tasks.forecast.evaluation import BackTest, Evaluation, judge
+from gatewise.tasks.forecast.metrics import mase_scale
+from gatewise.tasks.forecast.network import ForecastNetwork
+from gatewise.tasks.forecast.scaling import TargetScaler, fit_scaler
+from gatewise.tasks.forecast.training import Origins, forecast_scaled
+
+__all__ = ["Fitted"]
+
+Whole = NDArray[np.int64]
+# An unknown series is back-tested on this last share of it, where no start is given.
+_LAST_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """All that was learned.
+
+    Args:
+        network: the trained network, in eval mode.
+        encoder: how tables become inputs.
+        scaler: the scaling of each series that was fitted.
+        scaling: its kind, for series that come new.
+        scales: (series,) MASE scale of each fitted series.
+        levels: the quantiles' levels, 0.5 among them.
+        calibration: a factor per gap between quantiles.
+        frequency, kind: the step in time.
+        context: the last rows of each fitted series, from which it is forecast when no table is given.
+        from_array: whether the model was fitted on an array, whose rows have no lasting names.
+    """
+
+    network: ForecastNetwork
+    encoder: Encoder
+    scaler: TargetScaler
+    scaling: str
+    scales: NDArray[np.float64]
+    levels: tuple[float, ...]
+    calibration: tuple[float, ...]
+    frequency: Frequency
+    kind: StampKind
+    context: Panel
+    from_array: bool
+
+    def known(self, panel: Panel) -> Whole:
+        """For each series of a panel its index among those fitted, or -1."""
+        if self.from_array:
+            return np.full(len(panel), -1, dtype=np.int64)
+        place = {name: index for index, name in enumerate(self.context.names)}
+        return np.array([place.get(name, -1) for name in panel.names], dtype=np.int64)
+
+    def encode(self, panel: Panel, limits: Whole) -> tuple[Encoded, NDArray[np.float64]]:
+        """Inputs of a table, and the MASE scale of each series.
+
+        A series that was fitted keeps its scaling; a new one is scaled by its own rows before `limits`.
+        """
+        if panel.kind != self.kind:
+            raise DataError(
+                f"column 'ds' holds {'integers' if panel.kind == 'integer' else 'times'}, but held "
+                f"{'integers' if self.kind == 'integer' else 'times'} when the model was fitted"
+            )
+        history = panel.between(np.zeros(len(panel), dtype=np.int64), limits)
+        own = fit_scaler(history, _same_kind(self.scaling, self.scaler.log))
+        known = self.known(panel)
+        place, is_known = np.maximum(known, 0), known >= 0
+        merged = {
+            name: np.where(is_known, getattr(self.scaler, name)[place], getattr(own, name))
+            for name in ("unit", "centre", "spread", "size", "lowest", "highest")
+        }
+        fresh = mase_scale(history.target, history.starts, self.encoder.season_length)
+        scaler = TargetScaler(log=self.scaler.log, **merged)
+        return self.encoder.encode(panel, scaler), np.where(is_known, self.scales[place], fresh)
+
+    def quantiles(self, encoded: Encoded, origins: Origins) -> NDArray[np.float64]:
+        """Calibrated quantiles in the target's unit, of shape (origins, horizon, levels)."""
+        scaled = forecast_scaled(self.network, encoded, origins)
+        return encoded.scaler.inverse(calibrate(scaled, self.calibration, self.levels), origins.series)
+
+    def forecast(self, panel: Panel) -> NDArray[np.float64]:
+        """Quantiles of the steps after the last row of each series, of shape (series, horizon, levels)."""
+        encoded, _ = self.encode(panel, panel.lengths)
+        return self.quantiles(encoded, Origins(np.arange(len(panel)), panel.lengths - 1))
+
+    def back_test(self, panel: Panel, first: Whole, every: int, model: str) -> Evaluation:
+        """Forecasts from every `every`-th row, of rows first[i] onwards of series i, against what came.
+
+        A forecast counts only where its whole horizon lies in the table.
+        """
+        horizon = self.encoder.horizon
+        encoded, scales = self.encode(panel, first)
+        begins, ends = first - 1, panel.lengths - horizon - 1
+        rows = [np.arange(begin, end + 1, every) for begin, end in zip(begins, ends, strict=True)]
+        series = np.repeat(np.arange(len(panel)), [len(own) for own in rows])
+        origins = Origins(series, np.concatenate(rows).astype(np.int64))
+        if not len(series):
+            raise DataError(
+                f"no series has a whole horizon of {horizon} rows to be compared with: the longest held-out span has "
+                f"{int((panel.lengths - first).max())} rows. Give more rows, an earlier start, or fit a shorter horizon."
+            )
+        test = self._compare(panel, encoded, origins, scales)
+        last = panel.starts[:-1][series] + origins.rows + horizon
+        span = show_stamp(test.first_stamps.min(), panel.kind), show_stamp(panel.stamps[last].max(), panel.kind)
+        return judge(test, model=model, span=span, every=every)
+
+    def _compare(
+        self, panel: Panel, encoded: Encoded, origins: Origins, scales: NDArray[np.float64]
+    ) -> BackTest:
+        starts = panel.starts[:-1][origins.series]
+        rows = starts + origins.rows
+        ahead = rows[:, None] + 1 + np.arange(self.encoder.horizon)
+        windows = encoded.windows(origins.series, origins.rows, 1, 0)
+        naive = np.broadcast_to(windows.last[0].double().numpy()[:, None], ahead.shape)
+        return BackTest(
+            names=panel.names,
+            series=origins.series,
+            origins=panel.stamps[rows],
+            first_stamps=panel.stamps[ahead[:, 0]],
+            quantiles=self.quantiles(encoded, origins),
+            naive=encoded.scaler.inverse(naive, origins.series),
+            seasonal=encoded.scaler.inverse(windows.season[0].double().numpy(), origins.series),
+            actual=panel.target[ahead],
+            scale=scales[origins.series],
+            levels=self.levels,
+        )
+
+    def held_out(self, panel: Panel, start: int | None) -> Whole:
+        """The first row of each series that is to be forecast.
+
+        Args:
+            panel: the table.
+            start: a stamp; None means the rows after those that the model was fitted on, and for series that it
+                was not fitted on the last fifth, a horizon at least.
+        """
+        known = self.known(panel)
+        first = np.empty(len(panel), dtype=np.int64)
+        for index in range(len(panel)):
+            own = panel.stamps[panel.starts[index] : panel.starts[index + 1]]
+            if start is not None:
+                first[index] = np.searchsorted(own, start)
+            elif known[index] >= 0:
+                first[index] = np.searchsorted(own, self.context.stamps[self.context.starts[known[index] + 1] - 1], "right")
+            else:
+                first[index] = len(own) - max(self.encoder.horizon, int(len(own) * _LAST_SHARE))
+        late = first >= panel.lengths
+        if late.all():
+            fitted_until = show_stamp(self.context.stamps.max(), self.kind)
+            raise DataError(
+                "no row is left to be forecast: "
+                + (f"the model was fitted on rows up to {fitted_until}, and the table ends there or earlier. Give a "
+                   "table that goes on, with its history, or a start=" if start is None else
+                   f"no series has a row at or after start {show_stamp(start, self.kind)}")
+            )  # fmt: skip
+        early = (first < 1) & ~late
+        if early.any():
+            index = int(np.flatnonzero(early)[0])
+            raise DataError(
+                f"series {panel.names[index]!r} has no row before the span that is to be forecast; give its history "
+                f"too ({self.encoder.lookback} rows are read)"
+            )
+        return np.minimum(first, panel.lengths)
+
+
+def _same_kind(scaling: str, log: bool) -> str:
+    if scaling == "auto":
+        return "log" if log else "standard"
+    return scaling

@@ -1,0 +1,225 @@
+"""From a table and settings to a fitted forecaster."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gatewise import cells, train
+from gatewise.data import Panel
+from gatewise.data.calendar import calendar_names
+from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
+from gatewise.spec import Program
+from gatewise.tasks.forecast.calibration import fit_calibration
+from gatewise.tasks.forecast.encoding import Encoded, Encoder
+from gatewise.tasks.forecast.fitted import Fitted
+from gatewise.tasks.forecast.metrics import mase_scale
+from gatewise.tasks.forecast.network import ForecastNetwork, NetworkPlan
+from gatewise.tasks.forecast.scaling import fit_covariates, fit_scaler
+from gatewise.tasks.forecast.training import ChunkSource, Origins, PinballObjective, choose_origins, forecast_scaled
+
+__all__ = ["FitResult", "Options", "fit_forecaster"]
+
+Whole = NDArray[np.int64]
+# The last tenth of each series, a horizon at least, is held back: to stop early, and to calibrate.
+VALIDATION_SHARE = 0.1
+_VALIDATION_WINDOWS, _CALIBRATION_WINDOWS = 512, 4096
+_LONGEST_LOOKBACK, _SHORTEST_LOOKBACK = 512, 16
+_DECODER_SIZE = 48
+_WARMUP_STEPS = 20
+# Averaged weights forecast better than the last ones (Polyak & Juditsky 1992); memory of some fifty steps.
+_EMA_DECAY = 0.98
+_WEIGHT_DECAY = 1e-4
+
+
+@dataclass(frozen=True)
+class Options:
+    """The estimator's parameters, checked. Their meaning is `Forecaster`'s."""
+
+    horizon: int
+    lookback: int | None
+    program: Program
+    hidden_size: int
+    num_layers: int
+    dropout: float
+    levels: tuple[float, ...]
+    season_length: int | None
+    scaling: str
+    batch_size: int | None
+    engine: str
+    progress: bool
+    train: train.TrainConfig
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, seed: int) -> Options:
+        """Check the parameters of a `Forecaster`.
+
+        Raises:
+            ArgumentError, ArgumentTypeError: naming the parameter.
+        """
+        for name in ("horizon", "hidden_size", "num_layers"):
+            _check_count(name, getattr(estimator, name))
+        for name in ("lookback", "season_length", "batch_size"):
+            if getattr(estimator, name) is not None:
+                _check_count(name, getattr(estimator, name))
+        dropout = estimator.dropout
+        if not isinstance(dropout, int | float) or isinstance(dropout, bool) or not 0 <= dropout < 1:
+            raise ArgumentError(f"dropout: a probability of at least 0 and below 1 is expected, came {dropout!r}")
+        config = train.TrainConfig(
+            max_epochs=estimator.max_epochs,
+            learning_rate=estimator.learning_rate,
+            schedule="cosine",
+            warmup_steps=_WARMUP_STEPS,
+            weight_decay=_WEIGHT_DECAY,
+            patience=estimator.patience,
+            precision=estimator.precision,
+            device=estimator.device,
+            seed=seed,
+            max_time=estimator.max_time,
+            checkpoint_folder=None if estimator.checkpoint_folder is None else Path(estimator.checkpoint_folder),
+            averaging="ema",
+            ema_decay=_EMA_DECAY,
+        )
+        return cls(
+            horizon=int(estimator.horizon),
+            lookback=estimator.lookback,
+            program=cells.get(estimator.cell),
+            hidden_size=int(estimator.hidden_size),
+            num_layers=int(estimator.num_layers),
+            dropout=float(dropout),
+            levels=_levels(estimator.quantiles),
+            season_length=estimator.season_length,
+            scaling=estimator.scaling,
+            batch_size=estimator.batch_size,
+            engine=estimator.engine,
+            progress=bool(estimator.progress),
+            train=config,
+        )
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A fitted model, and how the fit went."""
+
+    fitted: Fitted
+    history: train.History
+    seconds: float
+    validation: str
+
+
+def fit_forecaster(panel: Panel, options: Options, *, from_array: bool) -> FitResult:
+    """Fit to all rows of a panel; the last part of each series only stops and calibrates.
+
+    Raises:
+        DataError: a series is too short.
+    """
+    begun = time.perf_counter()
+    _check_lengths(panel, options.horizon)
+    held = np.maximum((panel.lengths * VALIDATION_SHARE).astype(np.int64), options.horizon)
+    limits = panel.lengths - held
+    history = panel.between(np.zeros_like(limits), limits)
+    encoder = _encoder(panel, history, options)
+    scaler = fit_scaler(_with_values(history, panel), options.scaling)
+    encoded = encoder.encode(panel, scaler)
+    network = _network(encoder, options)
+    source = ChunkSource(encoded, limits, options.batch_size, options.train.seed)
+    first, last = limits - 1, panel.lengths - options.horizon - 1
+    objective = PinballObjective(
+        encoded, choose_origins(first, last, _VALIDATION_WINDOWS), log=scaler.log, levels=options.levels
+    )
+    progress = train.choose(silent=not options.progress)
+    run = train.fit(network, objective, source, options.train, progress=progress)
+    network.eval()
+    calibration = _calibration(network, encoded, choose_origins(first, last, _CALIBRATION_WINDOWS), options.levels)
+    fitted = Fitted(
+        network=network, encoder=encoder, scaler=scaler, scaling=options.scaling,
+        scales=mase_scale(panel.target, panel.starts, encoder.season_length), levels=options.levels,
+        calibration=calibration, frequency=panel.frequency, kind=panel.kind,
+        context=_context(encoded), from_array=from_array,
+    )  # fmt: skip
+    shortest, longest = int(held.min()), int(held.max())
+    rows = f"{shortest:,}" if shortest == longest else f"{shortest:,} to {longest:,}"
+    words = f"the last {rows} rows of each series, in time order, for early stopping and calibration"
+    return FitResult(fitted, run, time.perf_counter() - begun, words)
+
+
+def _network(encoder: Encoder, options: Options) -> ForecastNetwork:
+    plan = NetworkPlan(
+        program=options.program, inputs=encoder.width, calendar=encoder.calendar_width, horizon=options.horizon,
+        levels=options.levels, hidden_size=options.hidden_size, num_layers=options.num_layers,
+        decoder_size=_DECODER_SIZE, dropout=options.dropout, engine=options.engine,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.train.seed)
+        return ForecastNetwork(plan)
+
+
+def _encoder(panel: Panel, history: Panel, options: Options) -> Encoder:
+    season = options.season_length or panel.frequency.season_length
+    lookback = options.lookback
+    if lookback is None:
+        lookback = max(3 * season, 2 * options.horizon, _SHORTEST_LOOKBACK)
+        lookback = max(1, min(lookback, _LONGEST_LOOKBACK, int(history.lengths.max())))
+    covariates = fit_covariates(panel)
+    return Encoder(options.horizon, lookback, season, calendar_names(panel.frequency, panel.kind), covariates)
+
+
+def _calibration(
+    network: ForecastNetwork, encoded: Encoded, origins: Origins, levels: tuple[float, ...]
+) -> tuple[float, ...]:
+    scaled = forecast_scaled(network, encoded, origins)
+    target, counts = encoded.targets(origins.series, origins.rows[None], encoded.panel.lengths[origins.series])
+    return fit_calibration(scaled, target[0], counts[0], levels)
+
+
+def _context(encoded: Encoded) -> Panel:
+    """The last rows of each series: a lookback, and further back to the last value before it and a season's worth."""
+    panel, encoder = encoded.panel, encoded.encoder
+    begin = np.maximum(panel.lengths - encoder.lookback, 0)
+    seen = encoded.last_seen[panel.starts[:-1] + begin] - panel.starts[:-1]
+    begin = np.where(seen >= 0, np.minimum(begin, seen), begin)
+    seasons = panel.lengths - 2 * encoder.season_length
+    return panel.between(np.maximum(np.minimum(begin, seasons), 0), panel.lengths)
+
+
+def _with_values(history: Panel, panel: Panel) -> Panel:
+    """The training rows; a series that has no value in them is scaled by all of its rows."""
+    owner = history.series_of_rows()
+    seen = np.bincount(owner, ~np.isnan(history.target), minlength=len(panel))
+    return history if (seen > 0).all() else panel
+
+
+def _check_lengths(panel: Panel, horizon: int) -> None:
+    short = np.flatnonzero(panel.lengths < horizon + 2)
+    if len(short):
+        index = int(short[0])
+        raise DataError(
+            f"series {panel.names[index]!r} is too short: it has {panel.lengths[index]} rows, and a horizon of {horizon} "
+            f"needs at least {horizon + 2} ({len(short)} such series in all). Leave it out, or choose a shorter horizon."
+        )
+
+
+def _check_count(name: str, value: object) -> None:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        raise ArgumentTypeError(f"{name}: an integer is expected, came {value!r} ({type(value).__name__})")
+    if value < 1:
+        raise ArgumentError(f"{name}: at least 1 is expected, came {value}")
+
+
+def _levels(quantiles: Any) -> tuple[float, ...]:
+    """The levels, rising, with 0.5 put in."""
+    try:
+        levels = [float(level) for level in quantiles]
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(
+            f"quantiles: a sequence of levels such as (0.1, 0.5, 0.9) is expected, came {quantiles!r}"
+        ) from None
+    if any(not 0 < level < 1 for level in levels) or len(set(levels)) != len(levels):
+        raise ArgumentError(f"quantiles: different levels between 0 and 1 are expected, came {quantiles!r}")
+    return tuple(sorted({*levels, 0.5}))

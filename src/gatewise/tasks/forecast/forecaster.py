@@ -1,0 +1,306 @@
+"""The forecaster: probabilistic forecasts of many series by one recurrent network."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gatewise.data import Panel, panel_from_array, panel_from_frame
+from gatewise.data.frames import FrameKind, is_frame
+from gatewise.data.frequency import parse_stamp
+from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
+from gatewise.tasks.base import Estimator
+from gatewise.tasks.forecast.evaluation import Evaluation
+from gatewise.tasks.forecast.fitted import Fitted
+from gatewise.tasks.forecast.fitting import FitResult, Options, fit_forecaster
+
+__all__ = ["Forecaster"]
+
+# An evaluation makes at most about so many forecasts, unless `every` is given.
+_MOST_WINDOWS = 20_000
+
+
+class Forecaster(Estimator):
+    """Forecast the next `horizon` values of every series, with quantiles that do not cross.
+
+    One network is fitted to all series of a table: a recurrent encoder of any cell reads the last `lookback` rows
+    (the target, covariates, calendar), and a small decoder gives all horizons at once. It is trained on the pinball
+    loss in the target's own unit; the last part of each series, in time order, is held back to stop early and to
+    calibrate the quantiles (it is never part of what is reported by `evaluate`).
+
+    Args:
+        horizon: steps to forecast, at least 1.
+        lookback: rows that a forecast sees, at least 1; None: three seasons, at least twice the horizon.
+        cell: name of a registered cell, or a cell of your own (see `gatewise.cells.names()`).
+        hidden_size: units of a recurrent layer, at least 1.
+        num_layers: recurrent layers, at least 1.
+        dropout: probability in 0 to 1 (exclusive), in training.
+        quantiles: levels between 0 and 1. The point forecast `y_hat` is the median, whether 0.5 is among them or not.
+        missing: "error" refuses missing values and rows; "mask" leaves them out of the loss and the metrics.
+        season_length: steps of a season, for the seasonal naive method, MASE and the network; None: from the
+            frequency (24 for hours, 7 for days, 12 for months).
+        scaling: "standard" (minus mean, by deviation, series by series), "log" (after a logarithm that keeps signs),
+            "none", or "auto": "log" for a target that is never negative and leans far to the right.
+        batch_size: stretches of a series in a training batch; None chooses by the amount of data.
+        learning_rate: the schedule's peak, above 0.
+        max_epochs: the most passes over the data, at least 1.
+        patience: end when the validation loss has not improved for so many epochs; None: never.
+        max_time: seconds for training, or None.
+        random_state: an integer, a numpy RandomState, or None for a new seed each time.
+        device: "auto" or a torch device's name.
+        precision: "auto", "float32", "bfloat16" or "float16".
+        engine: which engine runs the cell; "auto" chooses.
+        progress: whether training shows its progress.
+        checkpoint_folder: where to keep checkpoints, from which an interrupted `fit` resumes; or None.
+
+    Attributes:
+        history_: one dict per epoch, with training and validation loss.
+        best_epoch_: the epoch whose weights were kept.
+        stopped_: why training ended: "finished", "patience", "max_time" or "interrupted".
+        fit_seconds_: how long `fit` took.
+        lookback_, season_length_, frequency_: what was chosen or found.
+        validation_: which part of each series was held back, in words.
+        fitted_: the fitted model itself.
+
+    Example:
+        >>> import numpy as np, pandas as pd
+        >>> hours = pd.date_range("2024-01-01", periods=400, freq="h")
+        >>> table = pd.DataFrame({"unique_id": "a", "ds": hours, "y": np.sin(np.arange(400) * np.pi / 12)})
+        >>> model = Forecaster(horizon=6, hidden_size=8, max_epochs=2, random_state=0, progress=False).fit(table)
+        >>> model.predict().columns.to_list()
+        ['unique_id', 'ds', 'y_hat', 'q0.1', 'q0.5', 'q0.9']
+
+    References:
+        Wen et al. 2017, "A multi-horizon quantile recurrent forecaster", arXiv:1711.11053.
+    """
+
+    def __init__(
+        self,
+        horizon: int = 24,
+        lookback: int | None = None,
+        cell: Any = "lstm",
+        hidden_size: int = 64,
+        num_layers: int = 1,
+        dropout: float = 0.1,
+        quantiles: Any = (0.1, 0.5, 0.9),
+        missing: str = "error",
+        season_length: int | None = None,
+        scaling: str = "auto",
+        batch_size: int | None = None,
+        learning_rate: float = 3e-3,
+        max_epochs: int = 30,
+        patience: int | None = 8,
+        max_time: float | None = None,
+        random_state: Any = None,
+        device: Any = "auto",
+        precision: str = "auto",
+        engine: str = "auto",
+        progress: bool = True,
+        checkpoint_folder: Any = None,
+    ) -> None:
+        self.horizon = horizon
+        self.lookback = lookback
+        self.cell = cell
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.dropout = dropout
+        self.quantiles = quantiles
+        self.missing = missing
+        self.season_length = season_length
+        self.scaling = scaling
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.max_time = max_time
+        self.random_state = random_state
+        self.device = device
+        self.precision = precision
+        self.engine = engine
+        self.progress = progress
+        self.checkpoint_folder = checkpoint_folder
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit to all rows of a table.
+
+        Args:
+            X: a pandas, polars or pyarrow table with columns unique_id (may be left out for one series), ds, y and
+                further columns as past covariates; or an array of shape (samples, time), each row a series.
+            y: ignored; here for scikit-learn's sake.
+
+        Returns:
+            This forecaster.
+
+        Raises:
+            ArgumentError, ArgumentTypeError: a parameter cannot be used.
+            DataError: the table cannot be used; the message names series and stamp.
+        """
+        options = Options.from_estimator(self, self._seed())
+        panel, from_array = self._panel(X)
+        self._remember(fit_forecaster(panel, options, from_array=from_array))
+        if from_array:
+            self.n_features_in_ = int(panel.lengths[0])
+        return self
+
+    def predict(self, df: Any = None, horizon: int | None = None) -> Any:
+        """Forecast the steps after the last row of each series.
+
+        Args:
+            df: the series' history, columns as in `fit`; at least the last `lookback_` rows of it should be there.
+                New series are welcome. None: the series that were fitted, after their last row.
+            horizon: how many steps, at most the fitted horizon; None: all of it.
+
+        Returns:
+            A table of the kind that came in: unique_id, ds, y_hat, and a column such as q0.1 for each level. For an
+            array of shape (samples, time), an array of shape (samples, horizon), the point forecasts.
+        """
+        panel, values = self._forecast(df, horizon)
+        if panel.frame is None:
+            return values[..., self.fitted_.levels.index(0.5)]
+        return _forecast_table(panel, panel.frame, values, self.fitted_.levels, self._levels())
+
+    def predict_quantiles(self, df: Any = None, horizon: int | None = None) -> NDArray[np.float64]:
+        """The quantiles as an array of shape (series, horizon, quantiles); series sorted by name, as in `predict`."""
+        _, values = self._forecast(df, horizon)
+        levels = self.fitted_.levels
+        return values[..., [levels.index(level) for level in self._levels()]]
+
+    def evaluate(self, df: Any, *, start: Any = None, every: int | None = None) -> Evaluation:
+        """Forecast from many rows of a held-out span and compare with what came, beside the trivial methods.
+
+        Every forecast sees only rows up to its origin. All methods are measured on the same windows and the same
+        observed values; only whole horizons count.
+
+        Args:
+            df: history and held-out span together, or an array of shape (samples, time) whose last `horizon` columns
+                are held out.
+            start: the first stamp of the held-out span. None: the rows after those that were fitted; for series
+                that were not fitted, the last fifth of their rows.
+            every: rows from one origin to the next, at least 1. None: 1, or more where that would be more than
+                20,000 forecasts.
+
+        Returns:
+            The errors, coverage, and a verdict in words; print it for a table.
+
+        Raises:
+            DataError: no row is left to be forecast, or there is no history before it.
+        """
+        self._require_fitted("fitted_")
+        panel, from_array = self._panel(df)
+        stamp = None if start is None else parse_stamp(start, panel.kind)
+        if from_array and start is None:
+            first = panel.lengths - self.fitted_.encoder.horizon
+            if first.min() < 1:
+                raise DataError(
+                    f"df: {panel.lengths[0]} columns are too few for a history and a horizon of "
+                    f"{self.fitted_.encoder.horizon}"
+                )
+        else:
+            first = self.fitted_.held_out(panel, stamp)
+        if every is None:
+            every = max(1, -(-int((panel.lengths - first).sum()) // _MOST_WINDOWS))
+        if not isinstance(every, int) or isinstance(every, bool) or every < 1:
+            raise ArgumentError(f"every: an integer of at least 1 is expected, came {every!r}")
+        return self.fitted_.back_test(panel, first, every, self.fitted_.network.plan.program.name)
+
+    def plot(self, df: Any = None, *, series: str | None = None, history: int | None = None) -> Any:
+        """Draw one series' forecast with its quantile band after its last rows.
+
+        Args:
+            df: as in `predict`.
+            series: its name; None: the first.
+            history: rows to show before the forecast; None: the lookback.
+
+        Returns:
+            A matplotlib figure.
+        """
+        from gatewise.tasks.forecast.figures import plot_forecast
+
+        panel, values = self._forecast(df, None)
+        if series is not None and series not in panel.names:
+            raise ArgumentError(f"series: {series!r} is not in the table; the first of {len(panel)} is {panel.names[0]!r}")
+        index = 0 if series is None else panel.names.index(series)
+        return plot_forecast(panel, index, values[index], self.fitted_.levels, history or self.lookback_)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save into a model folder: config.json, model.safetensors, card.md."""
+        from gatewise.tasks.forecast.persistence import save_forecaster
+
+        self._require_fitted("fitted_")
+        save_forecaster(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Load from a model folder; the source of the cell is not needed.
+
+        Raises:
+            StoreError: the folder is no forecaster, torn, or written by a newer version.
+        """
+        from gatewise.tasks.forecast.persistence import load_forecaster
+
+        return load_forecaster(cls, Path(path))
+
+    def _levels(self) -> tuple[float, ...]:
+        return tuple(float(level) for level in self.quantiles)
+
+    def _panel(self, data: Any) -> tuple[Panel, bool]:
+        if self.missing not in ("error", "mask"):
+            raise ArgumentError(f'missing: "error" or "mask" is expected, came {self.missing!r}')
+        if is_frame(data):
+            fitted: Fitted | None = getattr(self, "fitted_", None)
+            frequency = None if fitted is None or fitted.from_array else fitted.frequency
+            return panel_from_frame(data, self.missing, frequency), False
+        return panel_from_array(_checked_array(data, self.missing), self.missing), True
+
+    def _remember(self, result: FitResult) -> None:
+        self.fitted_ = result.fitted
+        self.history_ = result.history.epochs
+        self.best_epoch_ = result.history.best_epoch
+        self.stopped_ = result.history.stopped
+        self.fit_seconds_ = result.seconds
+        self.validation_ = result.validation
+        self.lookback_ = result.fitted.encoder.lookback
+        self.season_length_ = result.fitted.encoder.season_length
+        self.frequency_ = result.fitted.frequency
+
+    def _forecast(self, df: Any, horizon: int | None) -> tuple[Panel, NDArray[np.float64]]:
+        self._require_fitted("fitted_")
+        most = self.fitted_.encoder.horizon
+        if horizon is not None and (not isinstance(horizon, int) or isinstance(horizon, bool)):
+            raise ArgumentTypeError(f"horizon: an integer is expected, came {horizon!r}")
+        if horizon is not None and not 1 <= horizon <= most:
+            raise ArgumentError(
+                f"horizon: 1 to {most} is expected (the model was fitted for {most} steps), came {horizon}; fit with "
+                "a longer horizon to forecast further"
+            )
+        panel = self.fitted_.context if df is None else self._panel(df)[0]
+        return panel, self.fitted_.forecast(panel)[:, : horizon or most]
+
+
+def _checked_array(data: ArrayLike, missing: str) -> NDArray[Any]:
+    from sklearn.utils import check_array
+
+    return check_array(data, dtype=np.float64, ensure_all_finite="allow-nan" if missing == "mask" else True)
+
+
+def _forecast_table(
+    panel: Panel,
+    frame: FrameKind,
+    values: NDArray[np.float64],
+    levels: tuple[float, ...],
+    shown: tuple[float, ...],
+) -> Any:
+    """The long table of forecasts, of the kind of frame that the panel came from."""
+    horizon = values.shape[1]
+    ahead = panel.lengths[:, None] + np.arange(horizon)
+    # Counted from the first stamp, so that month ends stay month ends.
+    first = np.broadcast_to(panel.stamps[panel.starts[:-1]][:, None], ahead.shape)
+    stamps = panel.frequency.ahead(first, ahead).reshape(-1)
+    columns = {"y_hat": values[..., levels.index(0.5)].reshape(-1)}
+    columns |= {f"q{level:g}": values[..., levels.index(level)].reshape(-1) for level in shown}
+    ids = [one for one in panel.ids for _ in range(horizon)]
+    return frame.build(ids, stamps, panel.kind, columns)
