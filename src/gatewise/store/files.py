@@ -65,6 +65,9 @@ class StagedFile:
         path: the target.
         data: its whole content.
 
+    Attributes:
+        committed: whether the target has been replaced.
+
     Raises:
         StoreError: the file cannot be written; nothing is left behind and the old file is untouched.
 
@@ -81,6 +84,7 @@ class StagedFile:
 
     def __init__(self, path: str | os.PathLike[str], data: bytes) -> None:
         self.path = Path(path)
+        self.committed = False
         name = f".{self.path.name}.{_writer_id()}-{secrets.token_hex(4)}.tmp"
         self._temporary: Path | None = self.path.with_name(name) if self.path.name else None
         if self._temporary is None:
@@ -112,7 +116,7 @@ class StagedFile:
             if isinstance(error, OSError):
                 raise store_error("write", self.path, error) from error
             raise
-        self._temporary = None
+        self._temporary, self.committed = None, True
         sync_folder(self.path.parent)
 
     def discard(self) -> None:

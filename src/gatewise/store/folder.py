@@ -41,6 +41,7 @@ _WEIGHTS = "model.safetensors"
 _NEXT = "model.safetensors.next"
 _CARD = "card.md"
 _MOST_CONFIG_BYTES = 64 * 2**20
+_MOST_ATTEMPTS = 20  # to read a folder that another process keeps saving to
 _KIND = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _KEYS = {"format", "version", "kind", "library", "config", "weights", "sha256"}
 _WEIGHTS_KEYS = {"bytes", "sha256"}
@@ -63,10 +64,6 @@ class StoredModel:
     config: dict[str, Any]
     tensors: dict[str, Tensor]
     library: str
-
-
-class _WeightsDifferError(Exception):
-    """Neither weights file is the one that config.json names."""
 
 
 def save_model(
@@ -131,7 +128,8 @@ def save_model(
         try:
             config_file.commit()
         except StoreError:
-            _remove(folder / _NEXT)
+            if not config_file.committed:
+                _remove(folder / _NEXT)
             raise
         _adopt_next(folder)
         card_file.commit()
@@ -155,15 +153,15 @@ def load_model(path: str | os.PathLike[str], *, kind: str | None = None) -> Stor
     """
     folder = Path(path)
     _check_folder(folder)
-    for _ in range(3):  # another process may save between our two reads
-        data = read_file(folder / _CONFIG, limit=_MOST_CONFIG_BYTES)
-        document = _check_document(parse_json(data, folder / _CONFIG), folder / _CONFIG, kind)
+    for _ in range(_MOST_ATTEMPTS):
+        before = _signature(folder)
         try:
+            document = _read_document(folder, kind)
             tensors = _read_weights(folder, document["weights"])
-        except _WeightsDifferError as differ:
-            if read_file(folder / _CONFIG, limit=_MOST_CONFIG_BYTES) == data:
-                raise StoreError(str(differ)) from None
-            continue
+        except StoreError:
+            if _signature(folder) == before:
+                raise
+            continue  # another process saved between our reads
         return StoredModel(
             kind=document["kind"],
             version=document["version"],
@@ -172,6 +170,23 @@ def load_model(path: str | os.PathLike[str], *, kind: str | None = None) -> Stor
             library=document["library"],
         )
     raise StoreError(f"{folder} keeps changing while it is read; load it when the other process has saved it")
+
+
+def _signature(folder: Path) -> list[tuple[int, int, int] | None]:
+    """Tell whether a save went on between two moments: what its renames would change."""
+    found: list[tuple[int, int, int] | None] = []
+    for name in (_CONFIG, _WEIGHTS, _NEXT):
+        try:
+            status = os.stat(folder / name)
+            found.append((status.st_ino, status.st_mtime_ns, status.st_size))
+        except OSError:
+            found.append(None)
+    return found
+
+
+def _read_document(folder: Path, kind: str | None) -> dict[str, Any]:
+    data = read_file(folder / _CONFIG, limit=_MOST_CONFIG_BYTES)
+    return _check_document(parse_json(data, folder / _CONFIG), folder / _CONFIG, kind)
 
 
 def _check_folder(folder: Path) -> None:
@@ -271,7 +286,7 @@ def _read_weights(folder: Path, weights: dict[str, Any]) -> dict[str, Tensor]:
             + ("cut short" if len(data) < weights["bytes"] else "changed")
             + "; restore it or save the model anew"
         )
-    raise _WeightsDifferError(faults[0])
+    raise StoreError(faults[0])
 
 
 def _finish_earlier_save(folder: Path) -> None:
@@ -279,8 +294,7 @@ def _finish_earlier_save(folder: Path) -> None:
     if not os.path.lexists(folder / _NEXT):
         return
     try:
-        data = read_file(folder / _CONFIG, limit=_MOST_CONFIG_BYTES)
-        document = _check_document(parse_json(data, folder / _CONFIG), folder / _CONFIG, None)
+        document = _read_document(folder, None)
         pending = digest(read_file(folder / _NEXT, limit=document["weights"]["bytes"]))
     except StoreError:
         return  # no whole model is there, or no pending weights of its own: the new save replaces it
