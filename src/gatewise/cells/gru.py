@@ -29,7 +29,7 @@ def gru_layer_norm(gate, state):
     return n + sigmoid(gate.z) * (state.h - n)
 
 
-@cell(states="h", gates="f n:split", title="Minimal gated unit", cite="Zhou et al. 2016")
+@cell(states="h", gates="f n:split", admit="f", title="Minimal gated unit", cite="Zhou et al. 2016")
 def mgu(gate, state):
     """A GRU with one gate, which forgets and resets at once."""
     f = sigmoid(gate.f)

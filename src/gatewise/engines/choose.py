@@ -17,6 +17,7 @@ from gatewise.engines.launch import PROGRAM_ENGINES, reasons_against
 from gatewise.engines.reference import random_masks
 from gatewise.engines.sizes import sizes_of
 from gatewise.engines.stack import call_program, run_stack
+from gatewise.engines.traced import run_traced
 from gatewise.errors import ArgumentError, EngineError
 from gatewise.spec.program import Program
 
@@ -87,6 +88,9 @@ def run(call: StackCall) -> StackResult:
         ArgumentError: No engine of that name.
         EngineError: The named engine cannot run it.
     """
+    if torch.compiler.is_dynamo_compiling():
+        check_engine(call.engine)
+        return run_traced(call)
     if not torch.compiler.is_compiling() and _observer.get() is not None:
         collected = _observer.get()
         if collected is not None:

@@ -20,7 +20,7 @@ from torch import Tensor
 from gatewise.engines.launch import launch
 from gatewise.engines.sizes import sizes_of
 from gatewise.spec.derivative import OUTPUT, Names, differentiate, recorded
-from gatewise.spec.program import Program, bind, json_of
+from gatewise.spec.program import Program, bind
 
 __all__ = ["RecurrenceResult", "recurrence"]
 
@@ -110,7 +110,12 @@ def _fresh(outputs: Sequence[Tensor], operands: Sequence[Tensor]) -> tuple[Tenso
     return tuple(fresh)
 
 
-@torch.library.custom_op("gatewise::recurrence", mutates_args=())
+@torch.library.custom_op(
+    "gatewise::recurrence",
+    mutates_args=(),
+    schema="(Tensor[] inputs, Tensor[] states, Tensor[] tensors, Tensor? seed, str program, bool reverse, "
+    "int stream, int start, str engine) -> Tensor[]",
+)
 def _operator(
     inputs: list[Tensor], states: list[Tensor], tensors: list[Tensor], seed: Tensor | None, program: str,
     reverse: bool, stream: int, start: int, engine: str,
@@ -123,7 +128,7 @@ def _through_operator(call: _Call, operands: Sequence[Tensor]) -> tuple[Tensor, 
     inputs, states, tensors, seed = call.split(operands)
     return tuple(
         _operator(
-            inputs, states, tensors, seed, json_of(call.program), call.reverse, call.stream, call.start, call.engine
+            inputs, states, tensors, seed, call.program.text, call.reverse, call.stream, call.start, call.engine
         )
     )
 

@@ -8,8 +8,8 @@ inputs and the previous states give an output and the next states. Its derivativ
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from gatewise.errors import ArgumentError
 
@@ -140,6 +140,7 @@ class Program:
         retain: Name of the gate that keeps the old state (forget bias, chrono initialisation), if any.
         admit: Name of the gate that lets new content in, if any.
         title, cite, doc: What the cell is, where it comes from.
+        text: The canonical JSON, which operators and model folders carry (see :mod:`gatewise.spec.serial`).
     """
 
     name: str
@@ -158,6 +159,18 @@ class Program:
     title: str = field(default="", compare=False)
     cite: str = field(default="", compare=False)
     doc: str = field(default="", compare=False)
+    text: str = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        from gatewise.spec.serial import to_json
+
+        object.__setattr__(self, "text", to_json(self))
+
+    def __copy__(self) -> Program:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Program:
+        return self
 
     @cached_property
     def _hash(self) -> int:
@@ -249,15 +262,9 @@ class Program:
                 result[argument].append(index)
         return result
 
-    def without(self, *, labels: bool = True) -> Program:
-        """The same program without its gate names, as operators carry it."""
-        return replace(self, labels=()) if labels else self
-
     def to_json(self) -> str:
-        """The canonical JSON text (see :mod:`gatewise.spec.serial`)."""
-        from gatewise.spec.serial import to_json
-
-        return to_json(self)
+        """The canonical JSON text."""
+        return self.text
 
     @staticmethod
     def from_json(text: str) -> Program:
@@ -270,8 +277,3 @@ class Program:
 
         return from_json(text)
 
-
-@lru_cache(maxsize=4096)
-def json_of(program: Program) -> str:
-    """The JSON text of a program, remembered: operators ask for it at every call."""
-    return program.to_json()
