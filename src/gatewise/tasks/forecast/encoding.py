@@ -135,7 +135,7 @@ class Encoded:
             inputs=self.inputs[torch.from_numpy(rows)],
             calendar=torch.from_numpy(calendar_features(stamps, self.encoder.calendar)),
             last=torch.from_numpy(last.astype(np.float32)),
-            season=torch.from_numpy(self._season(starts, origins, last).astype(np.float32)),
+            season=torch.from_numpy(self._season(starts, self.panel.lengths[series], origins, last).astype(np.float32)),
             first_position=first_position,
             stride=stride,
         )
@@ -164,7 +164,9 @@ class Encoded:
         first = self.panel.stamps[self.panel.starts[:-1][series]]
         return self.panel.frequency.ahead(np.broadcast_to(first[None, :, None], ahead.shape), ahead)
 
-    def _season(self, starts: Whole, origins: Whole, last: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _season(
+        self, starts: Whole, lengths: Whole, origins: Whole, last: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """The scaled value one season before each forecast stamp, or further back; the last value if none."""
         length, horizon = self.encoder.season_length, self.encoder.horizon
         steps = 1 + np.arange(horizon)
@@ -173,7 +175,7 @@ class Encoded:
         open_ = np.ones(found.shape, dtype=bool)
         for back in range(_SEASONS_BACK):
             source = origins[..., None] + steps - (seasons + back) * length
-            usable = open_ & (source >= 0)
+            usable = open_ & (source >= 0) & (source < lengths[:, None])
             if not usable.any():
                 break
             values = self.scaled[np.where(usable, source + starts[:, None], 0)]

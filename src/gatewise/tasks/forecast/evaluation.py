@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
+from gatewise.data import Panel
+from gatewise.data.frequency import show_stamp
 from gatewise.tasks.forecast.metrics import Errors, coverage, measure, pinball_loss
 
 __all__ = ["NAIVE", "SEASONAL", "BackTest", "Evaluation", "judge"]
@@ -23,10 +25,9 @@ class BackTest:
     """Forecasts from many origins, and what came: what an evaluation is computed from and plots are drawn from.
 
     Args:
-        names: the series' names.
+        panel: the table.
         series: (windows,) which series.
-        origins: (windows,) stamps of the last row that the forecast saw, as int64.
-        first_stamps: (windows,) stamps of the first forecast value.
+        rows: (windows,) the panel's row that each forecast saw last.
         quantiles: (windows, horizon, levels), the model's.
         naive, seasonal: (windows, horizon), the trivial methods' forecasts.
         actual: (windows, horizon), NaN where missing.
@@ -34,10 +35,9 @@ class BackTest:
         levels: the quantiles' levels.
     """
 
-    names: list[str]
+    panel: Panel
     series: NDArray[np.int64]
-    origins: NDArray[np.int64]
-    first_stamps: NDArray[np.int64]
+    rows: NDArray[np.int64]
     quantiles: Float[np.ndarray, "windows horizon levels"]
     naive: Float[np.ndarray, "windows horizon"]
     seasonal: Float[np.ndarray, "windows horizon"]
@@ -122,7 +122,7 @@ class Evaluation:
         return "\n".join([*lines, *([inside] if inside else []), self.verdict])
 
 
-def judge(test: BackTest, *, model: str, span: tuple[str, str], every: int) -> Evaluation:
+def judge(test: BackTest, *, model: str, every: int) -> Evaluation:
     """Compute every error on the same windows and the same observed values."""
     counts = test.counts
     points = {model: test.median, NAIVE: test.naive, SEASONAL: test.seasonal}
@@ -153,7 +153,10 @@ def judge(test: BackTest, *, model: str, span: tuple[str, str], every: int) -> E
         ),
         windows=len(test.series),
         points=int(counts.sum()),
-        span=span,
+        span=(
+            show_stamp(test.panel.stamps[test.rows + 1].min(), test.panel.kind),
+            show_stamp(test.panel.stamps[test.rows + len(steps)].max(), test.panel.kind),
+        ),
         every=every,
         verdict=_verdict({name: value.mae for name, value in errors.items()}, model),
         back_test=test,

@@ -109,10 +109,7 @@ class Fitted:
                 f"no series has a whole horizon of {horizon} rows to be compared with: the longest held-out span has "
                 f"{int((panel.lengths - first).max())} rows. Give more rows, an earlier start, or fit a shorter horizon."
             )
-        test = self._compare(panel, encoded, origins, scales)
-        last = panel.starts[:-1][series] + origins.rows + horizon
-        span = show_stamp(test.first_stamps.min(), panel.kind), show_stamp(panel.stamps[last].max(), panel.kind)
-        return judge(test, model=model, span=span, every=every)
+        return judge(self._compare(panel, encoded, origins, scales), model=model, every=every)
 
     def _compare(
         self, panel: Panel, encoded: Encoded, origins: Origins, scales: NDArray[np.float64]
@@ -123,10 +120,9 @@ class Fitted:
         windows = encoded.windows(origins.series, origins.rows, 1, 0)
         naive = np.broadcast_to(windows.last[0].double().numpy()[:, None], ahead.shape)
         return BackTest(
-            names=panel.names,
+            panel=panel,
             series=origins.series,
-            origins=panel.stamps[rows],
-            first_stamps=panel.stamps[ahead[:, 0]],
+            rows=rows,
             quantiles=self.quantiles(encoded, origins),
             naive=encoded.scaler.inverse(naive, origins.series),
             seasonal=encoded.scaler.inverse(windows.season[0].double().numpy(), origins.series),

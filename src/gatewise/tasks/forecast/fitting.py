@@ -131,8 +131,9 @@ def fit_forecaster(panel: Panel, options: Options, *, from_array: bool) -> FitRe
     source = ChunkSource(encoded, limits, options.batch_size, options.train.seed)
     first, last = limits - 1, panel.lengths - options.horizon - 1
     objective = PinballObjective(
-        encoded, choose_origins(first, last, _VALIDATION_WINDOWS), log=scaler.log, levels=options.levels
-    )
+        encoded, choose_origins(first, last, _VALIDATION_WINDOWS), log=scaler.log, levels=options.levels,
+        network=f"{options.program.to_json()} {options.dropout}",
+    )  # fmt: skip
     progress = train.choose(silent=not options.progress)
     run = train.fit(network, objective, source, options.train, progress=progress)
     network.eval()

@@ -165,10 +165,20 @@ class PinballObjective:
         validation: the origins to validate from.
         log: whether the scaling takes a logarithm.
         levels: the quantiles' levels.
+        network: what else tells one run from another: the cell, the dropout.
     """
 
-    def __init__(self, encoded: Encoded, validation: Origins, *, log: bool, levels: tuple[float, ...]) -> None:
+    def __init__(
+        self, encoded: Encoded, validation: Origins, *, log: bool, levels: tuple[float, ...], network: str = ""
+    ) -> None:
         self._encoded, self._validation, self._log, self._levels = encoded, validation, log, levels
+        self._network = network
+
+    def fingerprint(self) -> str:
+        """Tells one objective from another."""
+        digest = hashlib.sha256(f"{self._log} {self._levels} {self._network}".encode())
+        digest.update(self._validation.series.tobytes() + self._validation.rows.tobytes())
+        return digest.hexdigest()
 
     def loss(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         """The training loss of one batch."""

@@ -1,0 +1,211 @@
+"""A fitted forecaster as a model folder: JSON for what was learned of the data, safetensors for every array."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import narwhals as nw
+import numpy as np
+import torch
+from torch import Tensor
+
+from gatewise.data import Frequency, Panel
+from gatewise.data.frames import FrameKind
+from gatewise.errors import GatewiseError, StoreError
+from gatewise.spec import Program
+from gatewise.store import apply_tensors, load_model, save_model
+from gatewise.tasks.forecast.card import CardNotes, card_text
+from gatewise.tasks.forecast.encoding import Encoder
+from gatewise.tasks.forecast.fitted import Fitted
+from gatewise.tasks.forecast.network import ForecastNetwork, NetworkPlan
+from gatewise.tasks.forecast.scaling import CovariateEncoder, TargetScaler
+
+if TYPE_CHECKING:
+    from gatewise.tasks.forecast.forecaster import Forecaster
+
+__all__ = ["KIND", "load_forecaster", "save_forecaster"]
+
+KIND = "forecaster"
+_SCALES = ("unit", "centre", "spread", "size", "lowest", "highest")
+# Where it runs and how it tells of it is the loading side's business.
+_NOT_STORED = ("checkpoint_folder", "random_state", "cell", "device")
+_FOUND = ("history_", "best_epoch_", "stopped_", "fit_seconds_", "validation_")
+Loaded = TypeVar("Loaded", bound="Forecaster")
+
+
+def save_forecaster(forecaster: Forecaster, path: Path, notes: CardNotes | None = None) -> None:
+    """Save a fitted forecaster into a folder.
+
+    Args:
+        forecaster: fitted.
+        path: the folder.
+        notes: what the card says beside the settings: data, licence, test errors.
+    """
+    fitted = forecaster.fitted_
+    parameters = {name: value for name, value in forecaster.get_params().items() if name not in _NOT_STORED}
+    parameters["quantiles"] = [float(level) for level in parameters["quantiles"]]
+    parameters["cell"] = forecaster.cell if isinstance(forecaster.cell, str) else None
+    plan = _shallow(fitted.network.plan) | {"program": json.loads(fitted.network.plan.program.to_json())}
+    config: dict[str, Any] = {
+        "parameters": _plain(parameters),
+        "network": _plain(plan),
+        "encoder": _plain(asdict(fitted.encoder)),
+        "scaling": fitted.scaling,
+        "log": fitted.scaler.log,
+        "calibration": list(fitted.calibration),
+        "frequency": asdict(fitted.frequency),
+        "kind": fitted.kind,
+        "from_array": fitted.from_array,
+        "context": _context_config(fitted.context),
+        "found": _plain({name: getattr(forecaster, name) for name in _FOUND}),
+    }
+    card = card_text(forecaster, notes or CardNotes())
+    save_model(path, kind=KIND, config=config, tensors=_tensors(fitted), card=card)
+
+
+def load_forecaster(cls: type[Loaded], path: Path) -> Loaded:
+    """Load a forecaster from a folder.
+
+    Raises:
+        StoreError: the folder is no forecaster, or its content does not fit together.
+    """
+    stored = load_model(path, kind=KIND)
+    try:
+        return _restored(cls, stored.config, dict(stored.tensors))
+    except StoreError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, GatewiseError) as error:
+        raise StoreError(
+            f"{path} does not hold a forecaster that this version can read ({type(error).__name__}: {error}); save "
+            "the model anew"
+        ) from error
+
+
+def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tensor]) -> Loaded:
+    plan = dict(config["network"])
+    program = Program.from_json(json.dumps(plan.pop("program")))
+    plan["levels"] = tuple(plan["levels"])
+    network = ForecastNetwork(NetworkPlan(program=program, **plan))
+    own = {name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")}
+    apply_tensors(network, own, source="model.safetensors")
+    network.eval()
+    encoder = dict(config["encoder"])
+    covariates = CovariateEncoder(
+        numeric={name: tuple(how) for name, how in encoder["covariates"]["numeric"].items()},
+        categories={name: tuple(known) for name, known in encoder["covariates"]["categories"].items()},
+    )
+    encoder |= {"covariates": covariates, "calendar": tuple(encoder["calendar"])}
+    frequency = Frequency(**config["frequency"])
+    fitted = Fitted(
+        network=network,
+        encoder=Encoder(**encoder),
+        scaler=TargetScaler(log=config["log"], **{name: tensors[f"scaler.{name}"].numpy() for name in _SCALES}),
+        scaling=config["scaling"],
+        scales=tensors["scales"].numpy(),
+        levels=plan["levels"],
+        calibration=tuple(config["calibration"]),
+        frequency=frequency,
+        kind=config["kind"],
+        context=_context(config["context"], tensors, covariates.categories, frequency, config["kind"]),
+        from_array=config["from_array"],
+    )
+    parameters = dict(config["parameters"])
+    parameters["cell"] = parameters["cell"] or program
+    forecaster = cls(**parameters | {"quantiles": tuple(parameters["quantiles"])})
+    forecaster.fitted_ = fitted
+    for name in _FOUND:
+        setattr(forecaster, name, config["found"][name])
+    forecaster.lookback_ = fitted.encoder.lookback
+    forecaster.season_length_ = fitted.encoder.season_length
+    forecaster.frequency_ = frequency
+    return forecaster
+
+
+def _tensors(fitted: Fitted) -> dict[str, Tensor]:
+    tensors = {f"network.{name}": value.detach().cpu() for name, value in fitted.network.state_dict().items()}
+    tensors |= {f"scaler.{name}": torch.from_numpy(getattr(fitted.scaler, name)) for name in _SCALES}
+    tensors["scales"] = torch.from_numpy(fitted.scales)
+    context = fitted.context
+    tensors |= {
+        "context.starts": torch.from_numpy(context.starts),
+        "context.stamps": torch.from_numpy(context.stamps),
+        "context.target": torch.from_numpy(context.target),
+    }
+    for name, values in context.covariates.items():
+        if values.dtype == object:
+            place = {category: code for code, category in enumerate(fitted.encoder.covariates.categories[name])}
+            values = np.array([place.get(value, -1) for value in values], dtype=np.int64)
+        tensors[f"context.covariates.{name}"] = torch.from_numpy(values)
+    return {name: value.contiguous().clone() for name, value in tensors.items()}
+
+
+def _context_config(context: Panel) -> dict[str, Any]:
+    frame: dict[str, Any] | None = None
+    if context.frame is not None:
+        time = context.frame.time
+        dated = isinstance(time, nw.Datetime)
+        frame = {
+            "backend": context.frame.backend,
+            "unit": time.time_unit if dated else None,
+            "zone": time.time_zone if dated else None,
+            "date": isinstance(time, nw.Date),
+        }
+    whole = all(isinstance(one, int | np.integer) and not isinstance(one, bool) for one in context.ids)
+    return {"names": list(context.names), "integer_ids": bool(context.ids) and whole, "frame": frame}
+
+
+def _context(
+    config: dict[str, Any],
+    tensors: dict[str, Tensor],
+    categories: dict[str, tuple[str, ...]],
+    frequency: Frequency,
+    kind: Any,
+) -> Panel:
+    covariates: dict[str, Any] = {}
+    for key, tensor in tensors.items():
+        if key.startswith("context.covariates."):
+            name = key.removeprefix("context.covariates.")
+            known = categories.get(name)
+            covariates[name] = (
+                tensor.numpy()
+                if known is None
+                else np.array([known[code] if code >= 0 else None for code in tensor.tolist()], dtype=object)
+            )
+    frame = None
+    if config["frame"] is not None:
+        time: Any = nw.Date() if config["frame"]["date"] else None
+        if config["frame"]["unit"] is not None:
+            time = nw.Datetime(config["frame"]["unit"], config["frame"]["zone"])
+        frame = FrameKind(config["frame"]["backend"], time)
+    names = list(config["names"])
+    return Panel(
+        names=names,
+        starts=tensors["context.starts"].numpy(),
+        stamps=tensors["context.stamps"].numpy(),
+        target=tensors["context.target"].numpy(),
+        covariates=covariates,
+        frequency=frequency,
+        kind=kind,
+        frame=frame,
+        ids=[int(name) for name in names] if config["integer_ids"] else list(names),
+    )
+
+
+def _shallow(plan: NetworkPlan) -> dict[str, Any]:
+    return {field.name: getattr(plan, field.name) for field in fields(plan)}
+
+
+def _plain(value: Any) -> Any:
+    """The value with tuples as lists and numpy's numbers as Python's; what is not finite as None."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
