@@ -1,0 +1,104 @@
+"""``module.step``: one step of all layers, for streams; the numbers are those of a whole sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from gatewise.engines import geometry, run
+from gatewise.engines import step as engine_step
+from gatewise.errors import ArgumentError
+from gatewise.nn.arguments import no_type_check
+from gatewise.nn.edge import Form, enter_streams
+
+if TYPE_CHECKING:
+    from gatewise.nn.recurrent import Recurrent
+
+__all__ = ["Streaming"]
+
+
+class Streaming:
+    """The step of a layer; mixed into :class:`gatewise.nn.Recurrent`."""
+
+    @no_type_check
+    def step(
+        self: Recurrent,  # type: ignore[misc]
+        x_t: Tensor,
+        state: Tensor | Sequence[Tensor] | None = None,
+        *,
+        streams: Sequence[Tensor] | Mapping[str, Tensor] | None = None,
+    ) -> tuple[Tensor, Any]:
+        """Runs one step of time through all layers: a forward call over one step, made lean.
+
+        Args:
+            x_t: (batch, input_size), or (input_size,).
+            state: What the last step, or a whole call, returned; None at the start of a stream.
+            streams: The further inputs of a cell that has several, one row each.
+
+        Returns:
+            The output, (batch, size) or (size,), and the new state.
+
+        Raises:
+            ArgumentError: The layer is bidirectional or runs in reverse, so it cannot stream.
+            ShapeError: Something does not fit.
+
+        Example:
+            >>> import torch
+            >>> from gatewise import nn
+            >>> gru, state = nn.GRU(3, 5, num_layers=2).eval(), None
+            >>> x = torch.randn(7, 4, 3)
+            >>> for x_t in x:
+            ...     y_t, state = gru.step(x_t, state)
+            >>> torch.testing.assert_close(y_t, gru(x)[0][-1])
+        """
+        if self.bidirectional or self.reverse:
+            which = "bidirectional=True" if self.bidirectional else "reverse=True"
+            raise ArgumentError(
+                f"step: expected a layer that runs forwards in time, got {which}: the backward direction starts at a "
+                "sequence's last step, which a stream has not seen yet; use bidirectional=False, or call the layer on "
+                "whole windows"
+            )
+        batched = geometry.check_row(type(self).__name__, "x_t", x_t, self.input_size)
+        drops = self.training and (self.dropout or self.recurrent_dropout or self.weight_drop)
+        if drops or self.residual or any(self.zoneout) or torch.is_autocast_enabled(x_t.device.type):
+            return _step_by_call(self, x_t, state, streams, batched)
+        tensors = self._tensors(None)
+        geometry.check_like("x_t", x_t, tensors[0][0])
+        inputs = (x_t if batched else x_t.unsqueeze(0),)
+        form = Form(False, batched, None)
+        if streams is not None or len(self.program.inputs) > 1:
+            rows = enter_streams(self.program, streams, None, tuple(x_t.shape[:-1]), self._sizes, x_t)
+            inputs += rows if batched else tuple(row.unsqueeze(0) for row in rows)
+        states = self._states("state", state, inputs[0].shape[0], form, x_t)
+        if self.num_layers == 1:
+            output, new = engine_step(
+                self.program, inputs, tuple([s.squeeze(0) for s in states]), tensors[0], self.engine
+            )
+            stacked = tuple([s.unsqueeze(0) for s in new])
+        else:
+            per_layer = list(zip(*[s.unbind(0) for s in states], strict=True))
+            news = []
+            for layer, own in enumerate(per_layer):
+                output, new = engine_step(self.program, inputs, own, tensors[layer], self.engine)
+                inputs = (output,)
+                news.append(new)
+            stacked = tuple([torch.stack(rows) for rows in zip(*news, strict=True)])
+        if not batched:
+            return output.squeeze(0), self._wrap(tuple([s.squeeze(1) for s in stacked]))
+        return output, self._wrap(stacked)
+
+
+def _step_by_call(
+    module: Recurrent, x_t: Tensor, state: Any, streams: Any, batched: bool
+) -> tuple[Tensor, Any]:
+    """The same through a whole call of one step, for what the lean way leaves out (dropout, zoneout, residual)."""
+    axis = 0 if not batched or not module.batch_first else 1
+    if isinstance(streams, Mapping):
+        streams = {name: row.unsqueeze(axis) if isinstance(row, Tensor) else row for name, row in streams.items()}
+    elif isinstance(streams, Sequence):
+        streams = [row.unsqueeze(axis) if isinstance(row, Tensor) else row for row in streams]
+    output, new = module.forward(x_t.unsqueeze(axis), state, streams=streams)
+    return output.squeeze(axis), new

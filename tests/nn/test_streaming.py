@@ -1,0 +1,88 @@
+"""Feeding one step at a time gives the whole sequence's numbers, for every cell and every extra."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from gatewise import cells, nn
+from gatewise.errors import ArgumentError
+from tests.nn.helpers import assert_equal, differentiate, layer, rows_of, streams_for
+
+TIME, BATCH, INPUT, HIDDEN = 6, 3, 4, 6
+
+
+def stream(module: nn.Recurrent, x, streams=None):
+    state, outputs = None, []
+    for t in range(x.shape[0]):
+        y, state = module.step(x[t], state, streams=rows_of(streams, t))
+        outputs.append(y)
+    return torch.stack(outputs), state
+
+
+@pytest.mark.parametrize("batched", [True, False])
+@pytest.mark.parametrize("cell", cells.names())
+def test_streaming_equals_batch(cell, batched) -> None:
+    several = len(cells.get(cell).inputs) > 1
+    module = layer(cell, INPUT, HIDDEN, 1 if several else 2).eval()
+    lead = (TIME, BATCH) if batched else (TIME,)
+    x = torch.randn(*lead, INPUT, dtype=torch.float64)
+    streams = streams_for(module, lead)
+    expected = module(x, streams=streams)
+    got = stream(module, x, streams)
+    assert_equal(got, expected)
+    assert isinstance(got[1], nn.RecurrentState)
+    with torch.inference_mode():
+        assert_equal(stream(module, x, streams), expected)
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+def test_torch_layers_stream_and_differentiate(kind) -> None:
+    module = kind(INPUT, HIDDEN, 2, dtype=torch.float64)
+    x = torch.randn(TIME, BATCH, INPUT, dtype=torch.float64, requires_grad=True)
+    expected, got = module(x), stream(module, x)
+    assert type(got[1]) is type(expected[1])
+    assert_equal(got, expected)
+    wanted = [x, *module.parameters()]
+    assert_equal(differentiate(got, wanted), differentiate(expected, wanted))
+    middle = module(x[:3])[1]  # a state of a whole call goes on as a stream, and back
+    y, after = module.step(x[3], middle)
+    assert_equal(y, expected[0][3])
+    assert_equal(module(x[4:], after)[1], expected[1])
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{"zoneout": 0.2}, {"zoneout": (0.1, 0.4)}, {"recurrent_dropout": 0.3}, {"weight_drop": 0.5}, {"residual": True},
+     {"dropout": 0.5}, {"learn_initial_state": True}, {"layer_norm": True}, {"batch_first": True}],
+)  # fmt: skip
+def test_streaming_equals_batch_with_extras(extra) -> None:
+    module = layer("lstm", HIDDEN, HIDDEN, 2, **extra).eval()
+    x = torch.randn(TIME, BATCH, HIDDEN, dtype=torch.float64)
+    expected = module(x.transpose(0, 1) if module.batch_first else x)
+    output, state = stream(module, x)
+    assert_equal(output.transpose(0, 1) if module.batch_first else output, expected[0])
+    assert_equal(state, expected[1])
+
+
+def test_float32_streams_within_its_rounding() -> None:
+    """A row alone and the same row in a batch differ in the last bits of their products; 32 ulp over six steps."""
+    module = nn.LSTM(INPUT, HIDDEN, 2).eval()
+    x = torch.randn(TIME, BATCH, INPUT)
+    torch.testing.assert_close(stream(module, x)[0], module(x)[0], rtol=0, atol=32 * torch.finfo(torch.float32).eps)
+
+
+def test_a_backward_direction_cannot_stream_and_says_why() -> None:
+    for module in (nn.GRU(3, 4, bidirectional=True), nn.GRU(3, 4, reverse=True), nn.Bidirectional("gru", 3, 4)):
+        with pytest.raises(ArgumentError, match=r"last step, which a stream has not seen yet; use"):
+            module.step(torch.zeros(2, 3))
+
+
+def test_training_mode_step_draws_as_a_call_of_one_step() -> None:
+    module = nn.LSTM(INPUT, HIDDEN, 2, dropout=0.5, recurrent_dropout=0.5, zoneout=0.3, weight_drop=0.3)
+    x, state = torch.randn(BATCH, INPUT), module(torch.randn(2, BATCH, INPUT))[1]
+    torch.manual_seed(3)
+    one = module.step(x, state)
+    torch.manual_seed(3)
+    expected, after = module(x[None], state)
+    assert_equal(one, (expected[0], after), 0.0)
