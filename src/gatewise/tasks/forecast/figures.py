@@ -101,7 +101,7 @@ def plot_chain(evaluation: Evaluation, *, unit: str = "") -> Figure:
         axes.margins(x=0.01)
         axes.set_ylabel(unit)
         axes.legend(loc="upper left", ncols=4, bbox_to_anchor=(0, 1.02), borderaxespad=0, columnspacing=1.4)
-        axes.set_title(f"{len(chain)} forecasts in a row, each of {horizon} steps, made at the grey lines", pad=26)
+        axes.set_title(f"{len(chain)} forecasts in a row, each of {horizon} steps, made at the grey lines", pad=24)
         _roomy(axes)
         _dates(axes, panel.kind)
         return figure
@@ -231,7 +231,7 @@ def _band(axes: Axes, times: Any, quantiles: NDArray[np.float64], levels: tuple[
         if high is not None:
             share = f"{levels[high] - levels[low]:.0%} interval"
             axes.fill_between(
-                times, quantiles[:, low], quantiles[:, high], color=BAND, alpha=0.16 + 0.1 * low / max(1, middle), lw=0,
+                times, quantiles[:, low], quantiles[:, high], color=BAND, alpha=0.2 + 0.1 * low / max(1, middle), lw=0,
                 label=share if label else None,
             )  # fmt: skip
     axes.plot(times, quantiles[:, middle], color=MODEL, lw=1.7, label="forecast (median)" if label else None)

@@ -1,0 +1,64 @@
+"""The `gatewise` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+import gatewise
+from gatewise.cli import cells, evaluate, fit, predict
+from gatewise.cli.console import errors, fail
+from gatewise.errors import GatewiseError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="gatewise",
+    help="Recurrent networks: fit, predict, evaluate, and the cells they are made of.",
+    epilog="First steps:  gatewise fit forecast beijing-air --horizon 24 --out runs/first",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="rich",
+)
+app.add_typer(fit.app, name="fit")
+app.add_typer(cells.app, name="cells")
+app.command("predict", epilog=predict.EXAMPLES)(predict.predict)
+app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"gatewise {gatewise.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")] = False,
+) -> None:
+    """Take the options that stand before a command."""
+    errors.debug = debug
+
+
+def main() -> None:
+    """Run the command line; an error that Gatewise raises on purpose ends it with one message and code 2."""
+    try:
+        app()
+    except GatewiseError as error:
+        if errors.debug:
+            raise
+        fail(str(error))
+    except BrokenPipeError:
+        # The reader of our output is gone (`| head`); what is left to flush goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,58 @@
+"""What is printed, and how: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import NoReturn
+
+from rich.console import Console
+from rich.table import Table
+
+from gatewise.tasks.forecast import Evaluation
+from gatewise.tasks.forecast.card import table_rows
+
+__all__ = ["errors", "fail", "output", "print_evaluation", "say"]
+
+
+@dataclass
+class Errors:
+    """How errors are shown."""
+
+    debug: bool = False
+
+
+errors = Errors()
+output = Console(highlight=False)
+_messages = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """A sentence for people, on standard error."""
+    _messages.print(text, markup=False, soft_wrap=True)
+
+
+def fail(text: str, code: int = 2) -> NoReturn:
+    """Print one message and leave."""
+    _messages.print("[bold red]error:[/] ", end="")
+    _messages.print(text, markup=False, soft_wrap=True)
+    sys.exit(code)
+
+
+def print_evaluation(evaluation: Evaluation) -> None:
+    """The table of errors, coverage and the verdict."""
+    header, *rows = table_rows(evaluation)
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left")
+    for index, name in enumerate(header):
+        shown.add_column(name, justify="left" if index == 0 else "right", no_wrap=True)
+    for index, row in enumerate(rows):
+        shown.add_row(*row, style="bold" if index == 0 else "")
+    output.print(
+        f"Held-out errors: {evaluation.windows:,} forecasts, {evaluation.span[0]} to {evaluation.span[1]}",
+        soft_wrap=True,
+    )
+    output.print(shown)
+    if evaluation.intervals:
+        inside = ", ".join(f"{share:.1%} in the {nominal:.0%} interval" for nominal, share in evaluation.intervals.items())
+        output.print(f"Coverage: {inside}", soft_wrap=True)
+    output.print(evaluation.verdict, style="green" if evaluation.beats_trivial else "yellow", soft_wrap=True)

@@ -1,0 +1,46 @@
+"""`gatewise evaluate`: a model folder against data that it was not fitted to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gatewise.cli.console import print_evaluation, say
+from gatewise.cli.source import Columns, open_source
+from gatewise.store import atomic_write
+from gatewise.tasks import Forecaster
+
+__all__ = ["EXAMPLES", "evaluate"]
+
+EXAMPLES = """\
+[bold]Examples[/]
+
+gatewise evaluate runs/first beijing-air
+
+gatewise evaluate runs/sales newer.csv --id shop --time day --target sold --start 2024-06-01 --out metrics.json
+"""
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A model folder.")],
+    data: Annotated[str, typer.Argument(help="History and held-out rows: a CSV or Parquet file, or an example's name.")],
+    start: Annotated[str | None, typer.Option(help="First stamp to forecast [dim](the rows after those fitted)[/].")] = None,
+    every: Annotated[int | None, typer.Option(help="Rows from one forecast's origin to the next.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A JSON file for the numbers.")] = None,
+    identity: Annotated[str | None, typer.Option("--id", help="Column with the series' name [dim](unique_id)[/].")] = None,
+    stamp: Annotated[str | None, typer.Option("--time", help="Column with the stamp [dim](ds)[/].")] = None,
+    target: Annotated[str | None, typer.Option(help="Column to forecast [dim](y)[/].")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be given several times.")] = None,
+) -> None:
+    """Forecast a held-out span from many origins and compare with what came, beside the trivial methods."""
+    forecaster = Forecaster.load(model)
+    source = open_source(data, Columns(identity, stamp, target, tuple(ignore or ())))
+    begin = int(start) if start is not None and forecaster.fitted_.kind == "integer" and start.isdigit() else start
+    evaluation = forecaster.evaluate(source.table, start=begin, every=every)
+    print_evaluation(evaluation)
+    if out is not None:
+        atomic_write(out, (json.dumps(evaluation.to_dict(), indent=2) + "\n").encode())
+        say(f"numbers written to {out}")

@@ -1,0 +1,94 @@
+"""A run's folder: new, the same run to be resumed, or somebody else's and refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from gatewise.errors import ArgumentError, StoreError
+from gatewise.store import atomic_write
+
+__all__ = ["RunFolder"]
+
+_RUN = "run.json"
+_FILES = ("config.json", "model.safetensors", "card.md", "report.html", "metrics.json", "forecast.png", _RUN)
+
+
+class RunFolder:
+    """Decides what an existing --out folder means.
+
+    Args:
+        path: the folder.
+        settings: plain JSON that tells one run from another.
+    """
+
+    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
+        self.path, self.settings = path, settings
+        self.checkpoints = path / "checkpoints"
+
+    def open(self, *, overwrite: bool) -> None:
+        """Make the folder, or accept the one that is there if it holds the same run, unfinished.
+
+        Raises:
+            ArgumentError: the folder holds something else, or the run is finished.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise ArgumentError(f"--out: {str(self.path)!r} is a file; name a folder")
+        if self.path.exists() and any(self.path.iterdir()) and not self._may_resume(overwrite=overwrite):
+            self._clear()
+        self._write(finished=False)
+
+    def close(self) -> None:
+        """Note that the run is finished."""
+        self._write(finished=True)
+
+    def _may_resume(self, *, overwrite: bool) -> bool:
+        if overwrite:
+            return False
+        stored = self._read()
+        if stored is None:
+            raise ArgumentError(
+                f"--out: {str(self.path)!r} is not empty and holds no run of this command; name another folder, or say "
+                "--overwrite to replace a model that is there"
+            )
+        changed = sorted(
+            name
+            for name in {*stored["settings"], *self.settings}
+            if stored["settings"].get(name) != json.loads(json.dumps(self.settings.get(name)))
+        )
+        if changed:
+            raise ArgumentError(
+                f"--out: {str(self.path)!r} holds another run ({', '.join(changed)} differ); name another folder, or say "
+                "--overwrite to replace it"
+            )
+        if stored["finished"]:
+            raise ArgumentError(
+                f"--out: {str(self.path)!r} holds this very run, finished; name another folder, or say --overwrite to "
+                "do it again"
+            )
+        return True
+
+    def _clear(self) -> None:
+        """Remove what a run writes, and nothing else."""
+        for name in _FILES:
+            (self.path / name).unlink(missing_ok=True)
+        if self.checkpoints.is_dir():
+            shutil.rmtree(self.checkpoints)
+
+    def _read(self) -> dict[str, Any] | None:
+        try:
+            stored = json.loads((self.path / _RUN).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        whole = isinstance(stored, dict) and isinstance(stored.get("settings"), dict)
+        return stored if whole and isinstance(stored.get("finished"), bool) else None
+
+    def _write(self, *, finished: bool) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"--out: {str(self.path)!r} cannot be made: {error.strerror}") from error
+        text = json.dumps({"settings": self.settings, "finished": finished}, indent=2) + "\n"
+        atomic_write(self.path / _RUN, text.encode())
