@@ -44,13 +44,13 @@ def ugrnn(gate, state):
     return g * state.h + (1 - g) * tanh(gate.n)
 
 
-@cell(states="h", gates="z:split n:split", bias="single", retain="z", title="Light GRU", cite="Ravanelli et al. 2018")
-def ligru(gate, state):
+@cell(states="h", gates="z:split n:split", retain="z", title="Light GRU", cite="Ravanelli et al. 2018, eq. 8-10")
+def ligru(gate, state, stream):
     """The light GRU for speech: no reset gate, a rectifier, normalised input products.
 
     The paper normalises over the batch; here it is layer normalisation over the units, which needs no
     statistics of the batch and is the same at training and at inference.
     """
-    z = sigmoid(normalize(gate.z.x, "norm_ih.z", shift=False) + gate.z.h)
-    n = relu(normalize(gate.n.x, "norm_ih.n", shift=False) + gate.n.h)
+    z = sigmoid(normalize(recur(stream.x, gate.z.W), "norm_ih.z") + gate.z.h)
+    n = relu(normalize(recur(stream.x, gate.n.W), "norm_ih.n") + gate.n.h)
     return z * state.h + (1 - z) * n

@@ -94,16 +94,20 @@ class Gate(Arithmetic):
             total = self.x + self._vector("diagonal_hh", "unit", "diagonal") * self._space._h
         elif self._space._layout.bias == "both":
             # Both biases on the input side, so that they leave the time loop together.
-            plain = self._normal(self.R.product(self._space._h), "hh")
-            total = (self.x + self._bias("bias_hh")) + plain
+            outside = self.x + self._bias("bias_hh")
+            total = outside + self._normal(self.R.product(self._space._h), "hh")
         else:
             total = self.x + self.h
         self._space._note(self.name, total)
         return total
 
     def _normal(self, value: Value, which: str) -> Value:
-        if not self._space._layout.layer_norm:
+        layout = self._space._layout
+        if not layout.layer_norm:
             return value
+        # All gates at once, so that their gains are stacked in the order of their weights.
+        rows = layout.rows(*GATE_KINDS) if which == "ih" else layout.rows("sum", "split")
+        self._space._builder.declare(TensorSpec(f"norm_{which}_gain", "vector", rows, None, "gain", "ones"))
         return normalize(value, f"norm_{which}.{self.name}", shift=False)
 
     def _bias(self, tensor: str) -> Value:
