@@ -44,6 +44,7 @@ class CheckpointFolder:
     def __init__(self, folder: Path, fingerprint: dict[str, Any]) -> None:
         self.folder = folder
         self._fingerprint = fingerprint
+        self._torn: set[str] = set()
 
     def save(self, step: int, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Write a checkpoint, then remove all but the last two.
@@ -62,9 +63,10 @@ class CheckpointFolder:
         make_folder(self.folder)
         name = f"step-{step:012}-{digest(data)[:16]}.safetensors"
         atomic_write(self.folder / name, data)
-        kept = [name, *(other for other in self._names() if other != name and _step(other) <= step)][:_KEPT]
+        whole = [other for other in self._names() if other not in self._torn and _step(other) <= step]
+        kept = [name, *(other for other in whole if other != name)][:_KEPT]
         for other in self._names():
-            if other not in kept:  # older ones, and torn ones that this run has overtaken
+            if other not in kept:  # older ones, and torn ones that load() passed over
                 try:
                     os.unlink(self.folder / other)
                 except OSError as error:
@@ -89,6 +91,7 @@ class CheckpointFolder:
                 tensors, document = _read(path)
             except StoreError as error:
                 faults.append(str(error))
+                self._torn.add(name)
                 continue
             for fault in faults:
                 warnings.warn(f"{fault}; the one before it, {path}, is used", CheckpointWarning, 2)
@@ -130,4 +133,6 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"the checkpoint {path} has version {version}, this Gatewise reads {_VERSION}: resume with the "
             "version that wrote it"
         )
+    if document["state"].get("step") != _step(path.name):
+        raise StoreError(f"the checkpoint {path} holds another step than its name says; remove it")
     return tensors, document

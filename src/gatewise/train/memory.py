@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from gatewise.errors import StoreError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["collect", "restore"]
 
+_RECORD = {"epoch", "step", "train_loss", "validation_loss", "learning_rate", "seconds"}
 # What taking up a state raises if the state lies about itself.
 _WRONG = (KeyError, ValueError, TypeError, RuntimeError, IndexError, AttributeError, OverflowError)
 
@@ -52,6 +54,7 @@ def collect(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "epoch": run.epoch,
         "position": run.position,
         "step": run.step,
+        "rate": run.rate,
         "loss_sum": _code(mean),
         "waited": run.waited,
         "best_epoch": run.history.best_epoch,
@@ -107,12 +110,13 @@ def _restore(run: Run, tensors: dict[str, Tensor], state: dict[str, Any], source
     take = getattr(run.objective, "load_state_tensors", None)
     if callable(take):
         take(_part(tensors, "objective."))
-    run.epoch, run.position, run.step = int(state["epoch"]), int(state["position"]), int(state["step"])
-    run.waited = int(state["waited"])
+    _check_course(run, state)
+    run.epoch, run.position, run.step = state["epoch"], state["position"], state["step"]
+    run.waited, run.rate = state["waited"], float(state["rate"])
     run.loss_sum.fill_(_decode(state["loss_sum"]))
-    run.history.best_epoch = None if state["best_epoch"] is None else int(state["best_epoch"])
+    run.history.best_epoch = state["best_epoch"]
     run.history.best_loss = None if state["best_loss"] is None else float(state["best_loss"])
-    run.history.stopped = str(state["stopped"])
+    run.history.stopped = state["stopped"]
     run.history.epochs = [
         {key: _decode(value) for key, value in record.items()} for record in state["epochs"]
     ]
@@ -133,23 +137,50 @@ def _restore(run: Run, tensors: dict[str, Tensor], state: dict[str, Any], source
         run.randomness.restore(own)
 
 
+def _check_course(run: Run, state: dict[str, Any]) -> None:
+    """Refuse numbers that no run of this length can have."""
+    steps, epochs = run.steps_per_epoch, state["epochs"]
+    for key, most in (("epoch", run.config.max_epochs), ("position", steps), ("step", run.total_steps)):
+        _expect(type(state[key]) is int and 0 <= state[key] <= most, key, state[key])
+    _expect(type(state["waited"]) is int and state["waited"] >= 0, "waited", state["waited"])
+    _expect(state["stopped"] in ("", "finished", "max_steps", "patience"), "stopped", state["stopped"])
+    if not state["stopped"]:  # max_steps may end a run amid an epoch
+        _expect(state["step"] == state["epoch"] * steps + state["position"], "step", state["step"])
+    _expect(isinstance(epochs, list) and len(epochs) == state["epoch"], "epochs", f"{epochs}"[:80])
+    for index, record in enumerate(epochs):
+        _expect(isinstance(record, dict) and record.keys() >= _RECORD, "epochs", record)
+        _expect(record["epoch"] == index + 1, "epochs", record["epoch"])
+    best = state["best_epoch"]
+    _expect(
+        (best is None and not epochs) or (type(best) is int and 1 <= best <= len(epochs)), "best_epoch", best
+    )
+    kept = run.config.keep_best and best is not None
+    _expect(kept == (run.best is not None), "best weights", "missing" if kept else "some")
+
+
 def _restore_optimizer(run: Run, tensors: dict[str, Tensor]) -> None:
-    document = run.stepper.optimizer.state_dict()
+    """Check the optimiser's tensors one by one: torch does not, and its fused kernels trust them."""
+    optimizer = run.stepper.optimizer
+    names = {"momentum_buffer"} if run.config.optimizer == "sgd" else {"step", "exp_avg", "exp_avg_sq"}
     states: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         index, _, key = name.partition(".")
         states.setdefault(int(index), {})[key] = value
-    shapes = [
-        parameter.shape for group in run.stepper.optimizer.param_groups for parameter in group["params"]
-    ]
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for index, state in states.items():
+        _expect(0 <= index < len(parameters) and state.keys() == names, "optimiser", sorted(state))
         for key, value in state.items():
-            # torch does not check this, and its fused kernels trust it.
-            if value.ndim > 0 and value.shape != shapes[index]:
-                raise ValueError(f"the optimiser's {key} of parameter {index} has shape {tuple(value.shape)}")
-    if states and sorted(states) != list(range(len(shapes))):
-        raise ValueError(f"the optimiser's state is that of {len(states)} parameters, expected {len(shapes)}")
-    run.stepper.optimizer.load_state_dict({"state": states, "param_groups": document["param_groups"]})
+            shape = torch.Size() if key == "step" else parameters[index].shape
+            dtype = torch.float32 if key == "step" else parameters[index].dtype
+            _expect(
+                value.shape == shape and value.dtype == dtype, f"optimiser {index} {key}", tuple(value.shape)
+            )
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _expect(true: bool, name: str, came: object) -> None:
+    if not true:
+        raise ValueError(f"{name} cannot be {came!r}")
 
 
 def _check_like(values: dict[Any, Tensor], like: dict[Any, Tensor]) -> None:

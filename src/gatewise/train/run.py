@@ -286,7 +286,7 @@ class Run:
         if self._folder is None:
             return
         found = self._folder.load()
-        step = -1.0 if found is None else float(found[1].get("step", -1))
+        step = -1.0 if found is None else float(found[1]["step"])
         if self.placement.largest([step, -step]) != [step, -step]:
             raise StoreError(
                 f"{self._folder.folder}: the processes see different checkpoints; give a folder that all of "

@@ -139,9 +139,9 @@ class Stepper:
                 "objective: the loss does not depend on the model's parameters; nothing can be learned "
                 "from it"
             )
-            # Alone among several, a process must not stop here: the others would wait. The gradient tells
-            # them all.  loss.device.type == "cpu" and self._placement.world == 1 and not
-            # math.isfinite(loss.item()): ise NotFiniteError("the loss", step, batch)
+        # Alone among several, a process must not stop here: the others would wait. The gradient tells all.
+        if loss.device.type == "cpu" and self._placement.world == 1 and not math.isfinite(loss.item()):
+            raise NotFiniteError("the loss", step, batch)
 
     def _descend(self, loss: Tensor, step: int, batch: Mapping[str, Tensor]) -> None:
         """Differentiate, clip and step; refuse a gradient that is not finite before it reaches a weight."""
