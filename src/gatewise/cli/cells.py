@@ -12,7 +12,9 @@ from gatewise.cli.console import output
 
 __all__ = ["app"]
 
-app = typer.Typer(help="List the recurrent cells, or show one with its equations.", invoke_without_command=True)
+app = typer.Typer(
+    help="List the recurrent cells, or show one with its equations.", invoke_without_command=True
+)
 
 EXAMPLES = """\
 [bold]Examples[/]

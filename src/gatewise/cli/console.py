@@ -53,6 +53,8 @@ def print_evaluation(evaluation: Evaluation) -> None:
     )
     output.print(shown)
     if evaluation.intervals:
-        inside = ", ".join(f"{share:.1%} in the {nominal:.0%} interval" for nominal, share in evaluation.intervals.items())
+        inside = ", ".join(
+            f"{share:.1%} in the {nominal:.0%} interval" for nominal, share in evaluation.intervals.items()
+        )
         output.print(f"Coverage: {inside}", soft_wrap=True)
     output.print(evaluation.verdict, style="green" if evaluation.beats_trivial else "yellow", soft_wrap=True)

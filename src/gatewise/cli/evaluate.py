@@ -26,19 +26,31 @@ gatewise evaluate runs/sales newer.csv --id shop --time day --target sold --star
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A model folder.")],
-    data: Annotated[str, typer.Argument(help="History and held-out rows: a CSV or Parquet file, or an example's name.")],
-    start: Annotated[str | None, typer.Option(help="First stamp to forecast [dim](the rows after those fitted)[/].")] = None,
+    data: Annotated[
+        str, typer.Argument(help="History and held-out rows: a CSV or Parquet file, or an example's name.")
+    ],
+    start: Annotated[
+        str | None, typer.Option(help="First stamp to forecast [dim](the rows after those fitted)[/].")
+    ] = None,
     every: Annotated[int | None, typer.Option(help="Rows from one forecast's origin to the next.")] = None,
     out: Annotated[Path | None, typer.Option(help="A JSON file for the numbers.")] = None,
-    identity: Annotated[str | None, typer.Option("--id", help="Column with the series' name [dim](unique_id)[/].")] = None,
+    identity: Annotated[
+        str | None, typer.Option("--id", help="Column with the series' name [dim](unique_id)[/].")
+    ] = None,
     stamp: Annotated[str | None, typer.Option("--time", help="Column with the stamp [dim](ds)[/].")] = None,
     target: Annotated[str | None, typer.Option(help="Column to forecast [dim](y)[/].")] = None,
-    ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be given several times.")] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
+    ] = None,
 ) -> None:
     """Forecast a held-out span from many origins and compare with what came, beside the trivial methods."""
     forecaster = Forecaster.load(model)
     source = open_source(data, Columns(identity, stamp, target, tuple(ignore or ())))
-    begin = int(start) if start is not None and forecaster.fitted_.kind == "integer" and start.isdigit() else start
+    begin = (
+        int(start)
+        if start is not None and forecaster.fitted_.kind == "integer" and start.isdigit()
+        else start
+    )
     evaluation = forecaster.evaluate(source.table, start=begin, every=every)
     print_evaluation(evaluation)
     if out is not None:

@@ -44,21 +44,39 @@ def tasks() -> None:
 
 @app.command("forecast", epilog=EXAMPLES)
 def forecast(
-    data: Annotated[str, typer.Argument(help="A CSV or Parquet file, or the name of an example (beijing-air).")],
+    data: Annotated[
+        str, typer.Argument(help="A CSV or Parquet file, or the name of an example (beijing-air).")
+    ],
     out: Annotated[Path, typer.Option(help="The model folder to write.")],
     horizon: Annotated[int, typer.Option(help="Steps to forecast.")] = 24,
-    identity: Annotated[str | None, typer.Option("--id", help="Column with the series' name [dim](unique_id)[/].")] = None,
+    identity: Annotated[
+        str | None, typer.Option("--id", help="Column with the series' name [dim](unique_id)[/].")
+    ] = None,
     stamp: Annotated[str | None, typer.Option("--time", help="Column with the stamp [dim](ds)[/].")] = None,
-    target: Annotated[str | None, typer.Option(help="Column to forecast [dim](y)[/]; all further columns are past covariates.")] = None,
-    ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be given several times.")] = None,
-    missing: Annotated[str | None, typer.Option(help='What missing values mean: "error" or "mask" [dim](examples: mask)[/].')] = None,
-    test_start: Annotated[str | None, typer.Option(help="First held-out stamp [dim](the last fifth; examples have their own)[/].")] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Column to forecast [dim](y)[/]; all further columns are past covariates."),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
+    ] = None,
+    missing: Annotated[
+        str | None, typer.Option(help='What missing values mean: "error" or "mask" [dim](examples: mask)[/].')
+    ] = None,
+    test_start: Annotated[
+        str | None,
+        typer.Option(help="First held-out stamp [dim](the last fifth; examples have their own)[/]."),
+    ] = None,
     cell: Annotated[str, typer.Option(help="The recurrent cell; `gatewise cells` lists them.")] = "lstm",
     hidden_size: Annotated[int, typer.Option(help="Units of a layer.")] = 64,
     num_layers: Annotated[int, typer.Option(help="Recurrent layers.")] = 1,
     quantiles: Annotated[str, typer.Option(help="Levels, separated by commas.")] = "0.1,0.5,0.9",
-    lookback: Annotated[int | None, typer.Option(help="Rows that a forecast sees [dim](three seasons)[/].")] = None,
-    season_length: Annotated[int | None, typer.Option(help="Steps of a season [dim](from the frequency)[/].")] = None,
+    lookback: Annotated[
+        int | None, typer.Option(help="Rows that a forecast sees [dim](three seasons)[/].")
+    ] = None,
+    season_length: Annotated[
+        int | None, typer.Option(help="Steps of a season [dim](from the frequency)[/].")
+    ] = None,
     max_epochs: Annotated[int, typer.Option(help="The most passes over the data.")] = 30,
     max_time: Annotated[float | None, typer.Option(help="Seconds for training.")] = None,
     learning_rate: Annotated[float, typer.Option(help="The learning rate's peak.")] = 3e-3,
@@ -85,7 +103,9 @@ def forecast(
     run.open(overwrite=overwrite)
     forecaster.set_params(checkpoint_folder=run.checkpoints)
     before = show_stamp(first, panel.kind)
-    say(f"{source.notes.data}; {len(panel)} series; fitted to the rows before {before}, tested on those from then on")
+    say(
+        f"{source.notes.data}; {len(panel)} series; fitted to the rows before {before}, tested on those from then on"
+    )
     forecaster.fit(_rows_before(source.table, panel, first))
     interrupted = forecaster.stopped_ == "interrupted"
     notes = dataclasses.replace(
@@ -100,13 +120,20 @@ def forecast(
 
 
 def _finish(
-    forecaster: Forecaster, source: Source, notes: Any, first: int, out: Path, begun: float, *, interrupted: bool
+    forecaster: Forecaster,
+    source: Source,
+    notes: Any,
+    first: int,
+    out: Path,
+    begun: float,
+    *,
+    interrupted: bool,
 ) -> None:
     """Test, and write model, report and numbers."""
     from gatewise.tasks.forecast import figures
     from gatewise.tasks.forecast.page import picture_png
     from gatewise.tasks.forecast.persistence import save_forecaster
-    from gatewise.tasks.forecast.report import environment, report_html
+    from gatewise.tasks.forecast.report import environment, report_html, short_label
 
     stamp: Any = first if forecaster.fitted_.kind == "integer" else np.datetime64(first, "ns")
     evaluation = forecaster.evaluate(source.table, start=stamp)
@@ -125,7 +152,7 @@ def _finish(
     atomic_write(out / "metrics.json", (json.dumps(numbers, indent=2) + "\n").encode())
     page = report_html(forecaster, notes, folder=str(out), seconds=seconds)
     atomic_write(out / "report.html", page.encode())
-    chain = figures.plot_chain(evaluation, unit=notes.target)
+    chain = figures.plot_chain(evaluation, unit=short_label(notes.target))
     atomic_write(out / "forecast.png", picture_png(chain))
     print_evaluation(evaluation)
     output.print(f"\nWritten to {out} in {time.perf_counter() - begun:.0f} s:", soft_wrap=True)
@@ -152,13 +179,17 @@ def _levels(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise ArgumentError(f"--quantiles: numbers separated by commas are expected (0.1,0.5,0.9), came {text!r}") from None
+        raise ArgumentError(
+            f"--quantiles: numbers separated by commas are expected (0.1,0.5,0.9), came {text!r}"
+        ) from None
 
 
 def _first_held_out(panel: Panel, given: str | None, horizon: int) -> int:
     """The first stamp that is held out."""
     if given is not None:
-        first = parse_stamp(int(given) if panel.kind == "integer" and given.lstrip("-").isdigit() else given, panel.kind)
+        first = parse_stamp(
+            int(given) if panel.kind == "integer" and given.lstrip("-").isdigit() else given, panel.kind
+        )
     else:
         longest = int(panel.lengths.argmax())
         end = int(panel.starts[longest + 1])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
-import pyarrow.csv
 import typer
 
 from gatewise.cli.console import say
 from gatewise.cli.source import Columns, open_source
 from gatewise.data import write_table
+from gatewise.data.files import csv_bytes
 from gatewise.tasks import Forecaster
 
 __all__ = ["EXAMPLES", "predict"]
@@ -26,20 +27,28 @@ gatewise predict runs/sales sales.csv --id shop --time day --target sold --horiz
 
 def predict(
     model: Annotated[Path, typer.Argument(help="A model folder.")],
-    data: Annotated[str, typer.Argument(help="The series' history: a CSV or Parquet file, or an example's name.")],
-    out: Annotated[Path | None, typer.Option(help="A .csv or .parquet file [dim](standard output, as CSV)[/].")] = None,
+    data: Annotated[
+        str, typer.Argument(help="The series' history: a CSV or Parquet file, or an example's name.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="A .csv or .parquet file [dim](standard output, as CSV)[/].")
+    ] = None,
     horizon: Annotated[int | None, typer.Option(help="Steps, at most the fitted horizon.")] = None,
-    identity: Annotated[str | None, typer.Option("--id", help="Column with the series' name [dim](unique_id)[/].")] = None,
+    identity: Annotated[
+        str | None, typer.Option("--id", help="Column with the series' name [dim](unique_id)[/].")
+    ] = None,
     stamp: Annotated[str | None, typer.Option("--time", help="Column with the stamp [dim](ds)[/].")] = None,
     target: Annotated[str | None, typer.Option(help="Column to forecast [dim](y)[/].")] = None,
-    ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be given several times.")] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
+    ] = None,
 ) -> None:
     """Forecast the steps after the last row of each series."""
     forecaster = Forecaster.load(model)
     source = open_source(data, Columns(identity, stamp, target, tuple(ignore or ())))
     table = forecaster.predict(source.table, horizon)
     if out is None:
-        pyarrow.csv.write_csv(table, typer.get_binary_stream("stdout"))
+        sys.stdout.buffer.write(csv_bytes(table))
         return
     write_table(table, out)
     say(f"{table.num_rows:,} rows written to {out}")

@@ -50,8 +50,8 @@ class RunFolder:
         stored = self._read()
         if stored is None:
             raise ArgumentError(
-                f"--out: {str(self.path)!r} is not empty and holds no run of this command; name another folder, or say "
-                "--overwrite to replace a model that is there"
+                f"--out: {str(self.path)!r} is not empty and holds no run of this command; name another folder, "
+                "or say --overwrite to replace a model that is there"
             )
         changed = sorted(
             name
@@ -60,8 +60,8 @@ class RunFolder:
         )
         if changed:
             raise ArgumentError(
-                f"--out: {str(self.path)!r} holds another run ({', '.join(changed)} differ); name another folder, or say "
-                "--overwrite to replace it"
+                f"--out: {str(self.path)!r} holds another run ({', '.join(changed)} differ); name another folder, or "
+                "say --overwrite to replace it"
             )
         if stored["finished"]:
             raise ArgumentError(

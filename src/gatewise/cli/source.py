@@ -49,12 +49,18 @@ def open_source(data: str, columns: Columns) -> Source:
         DataError: there is neither, or a named column is not in the file.
     """
     if data in examples.names():
-        given = [f"--{name}" for name in ("id", "time", "target") if getattr(columns, _FIELDS[name]) is not None]
+        given = [
+            f"--{name}" for name in ("id", "time", "target") if getattr(columns, _FIELDS[name]) is not None
+        ]
         if given:
-            raise ArgumentError(f"{', '.join(given)}: the example {data!r} names its columns itself; leave this out")
+            raise ArgumentError(
+                f"{', '.join(given)}: the example {data!r} names its columns itself; leave this out"
+            )
         example = examples.get(data)
         table = _without(examples.load(data), columns.ignore, data)
-        notes = CardNotes(data=example.title, origin=example.origin, licence=example.licence, target=example.target)
+        notes = CardNotes(
+            data=example.title, origin=example.origin, licence=example.licence, target=example.target
+        )
         return Source(table, notes, example.test_start, True)
     if not Path(data).exists():
         raise DataError(
@@ -71,7 +77,11 @@ _FIELDS = {"id": "identity", "time": "time", "target": "target"}
 
 
 def _renamed(table: pa.Table, columns: Columns, data: str) -> pa.Table:
-    for option, name, meant in (("id", ID, columns.identity), ("time", TIME, columns.time), ("target", TARGET, columns.target)):
+    for option, name, meant in (
+        ("id", ID, columns.identity),
+        ("time", TIME, columns.time),
+        ("target", TARGET, columns.target),
+    ):
         if meant is None:
             if name not in table.column_names and name != ID:
                 raise DataError(
@@ -80,7 +90,9 @@ def _renamed(table: pa.Table, columns: Columns, data: str) -> pa.Table:
                 )
             continue
         if meant not in table.column_names:
-            raise DataError(f"--{option}: {data!r} has no column {meant!r}; it has: {', '.join(table.column_names)}")
+            raise DataError(
+                f"--{option}: {data!r} has no column {meant!r}; it has: {', '.join(table.column_names)}"
+            )
         if meant != name and name in table.column_names:
             table = table.drop_columns([name])
         table = table.rename_columns([name if column == meant else column for column in table.column_names])
@@ -90,5 +102,7 @@ def _renamed(table: pa.Table, columns: Columns, data: str) -> pa.Table:
 def _without(table: pa.Table, ignore: tuple[str, ...], data: str) -> pa.Table:
     unknown = [name for name in ignore if name not in table.column_names]
     if unknown:
-        raise DataError(f"--ignore: {data!r} has no column {unknown[0]!r}; it has: {', '.join(table.column_names)}")
+        raise DataError(
+            f"--ignore: {data!r} has no column {unknown[0]!r}; it has: {', '.join(table.column_names)}"
+        )
     return table.drop_columns(list(ignore)) if ignore else table

@@ -152,7 +152,7 @@ _EXAMPLES: dict[str, Example] = {
             files=("beijing-air.csv.gz", "time-series-forecasting/beijing-pm25/pollution.csv.gz"),
             prepare=_beijing_air,
             test_start="2014-01-01",
-            target="PM2.5 at the US embassy in Beijing, micrograms per cubic metre",
+            target="PM2.5 at the US embassy in Beijing, µg/m³",
         ),
     )
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pyarrow.parquet
 
 from gatewise.errors import DataError
 
-__all__ = ["read_table", "write_table"]
+__all__ = ["csv_bytes", "read_table", "write_table"]
 
 # What tables of measurements write where a value is missing.
 MISSING_SIGNS = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-nan", "#N/A")
@@ -37,7 +38,9 @@ def read_table(path: str | Path) -> pa.Table:
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"there is no file {str(path)!r}; give a CSV or Parquet file, or the name of an example")
+        raise DataError(
+            f"there is no file {str(path)!r}; give a CSV or Parquet file, or the name of an example"
+        )
     try:
         if path.name.lower().endswith((".csv", ".csv.gz")):
             options = pyarrow.csv.ConvertOptions(null_values=list(MISSING_SIGNS), strings_can_be_null=True)
@@ -46,9 +49,7 @@ def read_table(path: str | Path) -> pa.Table:
             return pyarrow.parquet.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{str(path)!r} cannot be read as a table: {error}") from error
-    raise DataError(
-        f"{str(path)!r} has an ending that is not known; expected .csv, .csv.gz, .parquet or .pq"
-    )
+    raise DataError(f"{str(path)!r} has an ending that is not known; expected .csv, .csv.gz, .parquet or .pq")
 
 
 def write_table(table: pa.Table, path: str | Path) -> None:
@@ -60,10 +61,29 @@ def write_table(table: pa.Table, path: str | Path) -> None:
     path = Path(path)
     try:
         if path.name.lower().endswith(".csv"):
-            pyarrow.csv.write_csv(table, path)
+            path.write_bytes(csv_bytes(table))
         elif path.name.lower().endswith((".parquet", ".pq")):
             pyarrow.parquet.write_table(table, path)
         else:
             raise DataError(f"{str(path)!r} has an ending that is not known; expected .csv, .parquet or .pq")
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{str(path)!r} cannot be written: {error}") from error
+
+
+def csv_bytes(table: pa.Table) -> bytes:
+    """A table as CSV text; stamps without a fraction of a second are written without one.
+
+    Example:
+        >>> csv_bytes(pa.table({"ds": pa.array([0], pa.timestamp("us")), "y": [1.5]})).decode()
+        'ds,y\\n1970-01-01 00:00:00,1.5\\n'
+    """
+    for index, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type) and field.type.tz is None:
+            try:
+                table = table.set_column(index, field.name, table.column(index).cast(pa.timestamp("s")))
+            except pa.ArrowInvalid:
+                continue  # it has fractions: they stay
+    buffer = io.BytesIO()
+    options = pyarrow.csv.WriteOptions(quoting_header="none")
+    pyarrow.csv.write_csv(table, buffer, options)
+    return buffer.getvalue()

@@ -34,7 +34,9 @@ class FrameKind:
     time: Any = None
     identity: Any = None
 
-    def build(self, ids: list[Any], stamps: NDArray[np.int64], kind: StampKind, values: dict[str, Any]) -> Any:
+    def build(
+        self, ids: list[Any], stamps: NDArray[np.int64], kind: StampKind, values: dict[str, Any]
+    ) -> Any:
         """Make a native frame of this kind: unique_id, ds and the columns of `values`."""
         times = stamps.astype("datetime64[ns]") if kind == "time" else stamps
         if self.backend == "pyarrow":
@@ -99,7 +101,9 @@ def stamp_values(frame: nw.DataFrame[Any]) -> tuple[NDArray[np.int64], StampKind
     moments = np.asarray(column.to_numpy(), dtype="datetime64[us]")
     years = moments.astype("datetime64[Y]").astype(np.int64) + 1970
     if len(years) and (years.min() < _FIRST_YEAR or years.max() > _LAST_YEAR):
-        raise DataError(f"column {TIME!r}: years must lie in {_FIRST_YEAR} to {_LAST_YEAR}, got {years.min()} to {years.max()}")
+        raise DataError(
+            f"column {TIME!r}: years must lie in {_FIRST_YEAR} to {_LAST_YEAR}, got {years.min()} to {years.max()}"
+        )
     return np.asarray(column.to_numpy()).astype("datetime64[ns]").astype(np.int64), "time"
 
 

@@ -22,7 +22,14 @@ Stamps = NDArray[np.int64]
 SECOND = 1_000_000_000
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
 WEEK = 7 * DAY
-_UNITS = ((WEEK, "week"), (DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (SECOND, "second"), (1, "nanosecond"))
+_UNITS = (
+    (WEEK, "week"),
+    (DAY, "day"),
+    (HOUR, "hour"),
+    (MINUTE, "minute"),
+    (SECOND, "second"),
+    (1, "nanosecond"),
+)
 # Months differ in length, so their steps are counted in months and not in nanoseconds.
 _SHORTEST_MONTH, _LONGEST_MONTH = 28 * DAY, 31 * DAY
 
@@ -83,12 +90,12 @@ class Frequency:
         """The stamps `steps` steps after `stamp` (negative: before it)."""
         if self.unit != "month":
             return np.asarray(stamp, dtype=np.int64) + steps * self.count
-        return _add_months(np.broadcast_to(np.asarray(stamp, dtype=np.int64), np.shape(steps)), steps * self.count)
+        return _add_months(
+            np.broadcast_to(np.asarray(stamp, dtype=np.int64), np.shape(steps)), steps * self.count
+        )
 
 
-def infer_frequency(
-    stamps: Stamps, starts: Stamps, names: list[str], kind: StampKind
-) -> Frequency:
+def infer_frequency(stamps: Stamps, starts: Stamps, names: list[str], kind: StampKind) -> Frequency:
     """Infer the one step that all series share.
 
     Args:
@@ -168,9 +175,7 @@ def _months(stamps: Stamps) -> Stamps:
 def _same_place_in_month(stamps: Stamps, first: Stamps) -> NDArray[np.bool_]:
     """Whether each stamp lies where `first` lies in its month: the same day and time, or both on the last day."""
     into, until = _offset(stamps), _until_month_end(stamps)
-    return (into == _offset(first)) | (
-        (until == _until_month_end(first)) & (until <= DAY)
-    )
+    return (into == _offset(first)) | ((until == _until_month_end(first)) & (until <= DAY))
 
 
 def _offset(stamps: Stamps) -> Stamps:
@@ -206,6 +211,12 @@ def parse_stamp(stamp: object, kind: StampKind) -> int:
             return int(stamp)
         raise ArgumentError(f"stamp: an integer is expected, as in the time column, came {stamp!r}")
     try:
-        return int(np.datetime64(str(stamp) if not isinstance(stamp, np.datetime64) else stamp, "ns").astype(np.int64))
+        return int(
+            np.datetime64(str(stamp) if not isinstance(stamp, np.datetime64) else stamp, "ns").astype(
+                np.int64
+            )
+        )
     except ValueError:
-        raise ArgumentError(f"stamp: text of the form 2024-01-31 or 2024-01-31 13:00 is expected, came {stamp!r}") from None
+        raise ArgumentError(
+            f"stamp: text of the form 2024-01-31 or 2024-01-31 13:00 is expected, came {stamp!r}"
+        ) from None

@@ -71,7 +71,10 @@ class Panel:
         """Rows first[i] to last[i] (exclusive, counted within the series) of every series i."""
         counts = np.maximum(last - first, 0)
         rows = np.concatenate(
-            [np.arange(begin, begin + count) for begin, count in zip(self.starts[:-1] + first, counts, strict=True)]
+            [
+                np.arange(begin, begin + count)
+                for begin, count in zip(self.starts[:-1] + first, counts, strict=True)
+            ]
         ).astype(np.int64)
         return Panel(
             self.names,
@@ -134,7 +137,9 @@ def panel_from_frame(data: Any, missing: MissingRule, frequency: Frequency | Non
     step = frequency or infer_frequency(stamps, starts, listed, kind)
     target = column_values(frame, TARGET)
     if target.dtype == object:
-        raise DataError(f"column {TARGET!r} holds text; the target must be numeric. Name another column or convert it.")
+        raise DataError(
+            f"column {TARGET!r} holds text; the target must be numeric. Name another column or convert it."
+        )
     extra = [name for name in frame.columns if name not in (ID, TIME, TARGET)]
     columns = {name: column_values(frame, name)[order] for name in extra}
     panel = Panel(
@@ -177,7 +182,8 @@ def _unbroken(panel: Panel, missing: MissingRule) -> Panel:
         row = int(np.flatnonzero(~whole)[0])
         raise DataError(
             f"series {panel.names[owner[row]]!r} is irregular at {show_stamp(panel.stamps[row], panel.kind)}: its "
-            f"step is {panel.frequency.name}, counted from {show_stamp(panel.stamps[panel.starts[owner[row]]], panel.kind)}, "
+            f"step is {panel.frequency.name}, counted from "
+            f"{show_stamp(panel.stamps[panel.starts[owner[row]]], panel.kind)}, "
             f"and this stamp does not lie on it ({int((~whole).sum())} such stamps in all). Bring the series to one "
             "step (resample it) before fitting."
         )

@@ -25,4 +25,6 @@ class Estimator(BaseEstimator):
     def _require_fitted(self, attribute: str) -> None:
         if not hasattr(self, attribute):
             name = type(self).__name__
-            raise NotFittedError(f"this {name} is not fitted yet: call fit, or {name}.load, before this method")
+            raise NotFittedError(
+                f"this {name} is not fitted yet: call fit, or {name}.load, before this method"
+            )

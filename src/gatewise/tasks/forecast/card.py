@@ -39,7 +39,16 @@ def table_rows(evaluation: Evaluation) -> list[list[str]]:
     rows = [["", "MAE", "RMSE", "MASE", "sMAPE %", "pinball"]]
     for name, errors in evaluation.errors.items():
         loss = "" if errors.pinball is None else f"{errors.pinball:.3g}"
-        rows.append([name, f"{errors.mae:.4g}", f"{errors.rmse:.4g}", f"{errors.mase:.3f}", f"{errors.smape:.1f}", loss])
+        rows.append(
+            [
+                name,
+                f"{errors.mae:.4g}",
+                f"{errors.rmse:.4g}",
+                f"{errors.mase:.3f}",
+                f"{errors.smape:.1f}",
+                loss,
+            ]
+        )
     return rows
 
 
@@ -112,5 +121,6 @@ def _evaluation_lines(evaluation: Evaluation) -> list[str]:
         *("| " + " | ".join(row) + " |" for row in rows),
         "",
         f"{evaluation.windows:,} forecasts, {evaluation.span[0]} to {evaluation.span[1]}, an origin every "
-        f"{evaluation.every} row(s), {evaluation.points:,} observed values; the same for all methods. Coverage: {shares}.",
+        f"{evaluation.every} row(s), {evaluation.points:,} observed values; the same for all methods. "
+        f"Coverage: {shares}.",
     ]

@@ -55,7 +55,9 @@ class Encoder:
         observed = ~np.isnan(scaled)
         last_seen = _last_seen(observed, first)
         carried = np.where(last_seen >= 0, scaled[np.maximum(last_seen, 0)], 0.0)
-        age = np.minimum(np.arange(panel.rows) - np.where(last_seen >= 0, last_seen, first - 1), self.lookback)
+        age = np.minimum(
+            np.arange(panel.rows) - np.where(last_seen >= 0, last_seen, first - 1), self.lookback
+        )
         age = np.log1p(age) / np.log1p(self.lookback)
         inputs = np.concatenate(
             [
@@ -115,7 +117,9 @@ class Encoded:
     carried: NDArray[np.float64]
     last_seen: Whole
 
-    def windows(self, series: Whole, begins: Whole, time: int, first_position: int, stride: int = 1) -> Windows:
+    def windows(
+        self, series: Whole, begins: Whole, time: int, first_position: int, stride: int = 1
+    ) -> Windows:
         """Gather windows.
 
         Args:
@@ -135,12 +139,16 @@ class Encoded:
             inputs=self.inputs[torch.from_numpy(rows)],
             calendar=torch.from_numpy(calendar_features(stamps, self.encoder.calendar)),
             last=torch.from_numpy(last.astype(np.float32)),
-            season=torch.from_numpy(self._season(starts, self.panel.lengths[series], origins, last).astype(np.float32)),
+            season=torch.from_numpy(
+                self._season(starts, self.panel.lengths[series], origins, last).astype(np.float32)
+            ),
             first_position=first_position,
             stride=stride,
         )
 
-    def targets(self, series: Whole, origins: Whole, limits: Whole) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def targets(
+        self, series: Whole, origins: Whole, limits: Whole
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """What came after each origin, scaled, and whether it counts.
 
         Args:

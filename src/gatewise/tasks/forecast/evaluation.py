@@ -108,7 +108,9 @@ class Evaluation:
             },
             "coverage": {f"{level:g}": plain(share) for level, share in self.coverage.items()},
             "interval_coverage": {f"{nominal:g}": plain(share) for nominal, share in self.intervals.items()},
-            "mae_by_horizon": {name: [plain(value) for value in values] for name, values in self.by_horizon.items()},
+            "mae_by_horizon": {
+                name: [plain(value) for value in values] for name, values in self.by_horizon.items()
+            },
         }
 
     def __str__(self) -> str:
@@ -117,8 +119,12 @@ class Evaluation:
         lines = [f"{'':{width}}  {'MAE':>8} {'RMSE':>8} {'MASE':>7} {'sMAPE %':>8} {'pinball':>8}"]
         for name, row in self.errors.items():
             last = "" if row.pinball is None else f"{row.pinball:8.3g}"
-            lines.append(f"{name:{width}}  {row.mae:8.4g} {row.rmse:8.4g} {row.mase:7.3f} {row.smape:8.2f} {last}")
-        inside = ", ".join(f"{share:.1%} in the {nominal:.0%} interval" for nominal, share in self.intervals.items())
+            lines.append(
+                f"{name:{width}}  {row.mae:8.4g} {row.rmse:8.4g} {row.mase:7.3f} {row.smape:8.2f} {last}"
+            )
+        inside = ", ".join(
+            f"{share:.1%} in the {nominal:.0%} interval" for nominal, share in self.intervals.items()
+        )
         return "\n".join([*lines, *([inside] if inside else []), self.verdict])
 
 

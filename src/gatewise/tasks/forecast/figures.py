@@ -19,8 +19,14 @@ from gatewise.tasks.forecast.evaluation import NAIVE, SEASONAL, BackTest, Evalua
 from gatewise.tasks.forecast.selection import Choice, chained_windows, chosen_windows, window_errors
 
 __all__ = [
-    "plot_by_horizon", "plot_by_time", "plot_chain", "plot_forecast", "plot_reliability", "plot_training", "plot_windows",
-]  # fmt: skip
+    "plot_by_horizon",
+    "plot_by_time",
+    "plot_chain",
+    "plot_forecast",
+    "plot_reliability",
+    "plot_training",
+    "plot_windows",
+]
 
 INK, MUTED, GRID = "#1c2430", "#6b7686", "#e3e7ed"
 MODEL, BAND, TRUTH = "#1f5fbf", "#1f5fbf", "#1c2430"
@@ -54,7 +60,9 @@ _STYLE = {
 
 
 @contextmanager
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> Iterator[tuple[Figure, Any]]:
+def _figure(
+    width: float, height: float, rows: int = 1, columns: int = 1, **options: Any
+) -> Iterator[tuple[Figure, Any]]:
     with rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
         yield figure, figure.subplots(rows, columns, **options)
@@ -76,7 +84,9 @@ def plot_forecast(
     shown = slice(max(begin, end - history), end)
     ahead = panel.frequency.ahead(panel.stamps[begin], end - begin + np.arange(len(quantiles)))
     with _figure(9.5, 3.6) as (figure, axes):
-        axes.plot(_times(panel.stamps[shown], panel.kind), panel.target[shown], color=TRUTH, lw=1.3, label="history")
+        axes.plot(
+            _times(panel.stamps[shown], panel.kind), panel.target[shown], color=TRUTH, lw=1.3, label="history"
+        )
         _band(axes, _times(ahead, panel.kind), quantiles, levels, label=True)
         axes.set_title(f"{panel.names[index]}: the next {len(quantiles)} steps")
         axes.legend(loc="upper left", ncols=4)
@@ -97,11 +107,15 @@ def plot_chain(evaluation: Evaluation, *, unit: str = "") -> Figure:
             axes.axvline(times[0], color=GRID, lw=0.8, zorder=0)
         first, last = test.rows[chain[0]] + 1, test.rows[chain[-1]] + horizon
         rows = np.arange(max(panel.starts[test.series[chain[0]]], first - 2 * horizon), last + 1)
-        axes.plot(_times(panel.stamps[rows], panel.kind), panel.target[rows], color=TRUTH, lw=1.4, label="what came")
+        axes.plot(
+            _times(panel.stamps[rows], panel.kind), panel.target[rows], color=TRUTH, lw=1.4, label="what came"
+        )
         axes.margins(x=0.01)
         axes.set_ylabel(unit)
         axes.legend(loc="upper left", ncols=4, bbox_to_anchor=(0, 1.02), borderaxespad=0, columnspacing=1.4)
-        axes.set_title(f"{len(chain)} forecasts in a row, each of {horizon} steps, made at the grey lines", pad=24)
+        axes.set_title(
+            f"{len(chain)} forecasts in a row, each of {horizon} steps, made at the grey lines", pad=24
+        )
         _roomy(axes)
         _dates(axes, panel.kind)
         return figure
@@ -145,7 +159,10 @@ def plot_by_time(evaluation: Evaluation) -> Figure:
     edges, labels = _parts(stamps, test.panel.kind)
     part = np.clip(np.searchsorted(edges, stamps, side="right") - 1, 0, len(labels) - 1)
     names = (evaluation.model, NAIVE, SEASONAL)
-    values = {name: [window_errors(test, name)[part == one] for one in range(len(labels))] for name in ("model", NAIVE, SEASONAL)}
+    values = {
+        name: [window_errors(test, name)[part == one] for one in range(len(labels))]
+        for name in ("model", NAIVE, SEASONAL)
+    }
     with _figure(5.4, 3.5) as (figure, axes):
         place = np.arange(len(labels))
         for offset, (name, key) in enumerate(zip(names, ("model", NAIVE, SEASONAL), strict=True)):
@@ -171,9 +188,13 @@ def plot_reliability(evaluation: Evaluation) -> Figure:
         axes.plot(line, line, color="#aab3bf", lw=1, ls="--")
         for own in evaluation.coverage_by_horizon:
             axes.plot(levels, own, color=MODEL, alpha=0.18, lw=0, marker="o", ms=3)
-        axes.plot(levels, shares, color=MODEL, lw=1.6, marker="o", ms=6, label="all horizons (pale: each one)")
+        axes.plot(
+            levels, shares, color=MODEL, lw=1.6, marker="o", ms=6, label="all horizons (pale: each one)"
+        )
         for level, share in zip(levels, shares, strict=True):
-            axes.annotate(f"{share:.1%}", (level, share), (8, -12), textcoords="offset points", color=INK, fontsize=9)
+            axes.annotate(
+                f"{share:.1%}", (level, share), (8, -12), textcoords="offset points", color=INK, fontsize=9
+            )
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="quantile", ylabel="share at or below")
         axes.xaxis.set_major_formatter("{x:.0%}")
         axes.yaxis.set_major_formatter("{x:.0%}")
@@ -190,7 +211,9 @@ def plot_training(history: list[dict[str, Any]], best_epoch: int | None) -> Figu
         losses = [record["validation_loss"] for record in history]
         axes.plot(epochs, losses, color=MODEL, lw=2, label="validation")
         if best_epoch in epochs:
-            axes.plot([best_epoch], [losses[epochs.index(best_epoch)]], "o", color=MODEL, ms=7, mfc="white", mew=2)
+            axes.plot(
+                [best_epoch], [losses[epochs.index(best_epoch)]], "o", color=MODEL, ms=7, mfc="white", mew=2
+            )
             axes.annotate(
                 "kept", (best_epoch, losses[epochs.index(best_epoch)]), (0, 10), textcoords="offset points",
                 ha="center", color=MODEL, fontsize=9,
@@ -206,7 +229,9 @@ def _one_window(axes: Axes, test: BackTest, choice: Choice) -> None:
     panel, horizon, row = test.panel, test.actual.shape[1], test.rows[choice.window]
     begin = max(panel.starts[test.series[choice.window]], row - 2 * horizon + 1)
     before, after = np.arange(begin, row + 1), row + 1 + np.arange(horizon)
-    _band(axes, _times(panel.stamps[after], panel.kind), test.quantiles[choice.window], test.levels, label=True)
+    _band(
+        axes, _times(panel.stamps[after], panel.kind), test.quantiles[choice.window], test.levels, label=True
+    )
     times = _times(panel.stamps[np.concatenate([before, after])], panel.kind)
     axes.plot(times, panel.target[np.concatenate([before, after])], color=TRUTH, lw=1.4, label="what came")
     ahead = _times(panel.stamps[after], panel.kind)
@@ -223,7 +248,9 @@ def _one_window(axes: Axes, test: BackTest, choice: Choice) -> None:
     _dates(axes, panel.kind)
 
 
-def _band(axes: Axes, times: Any, quantiles: NDArray[np.float64], levels: tuple[float, ...], *, label: bool) -> None:
+def _band(
+    axes: Axes, times: Any, quantiles: NDArray[np.float64], levels: tuple[float, ...], *, label: bool
+) -> None:
     """The median and one band for each pair of quantiles, the wider the paler."""
     middle = levels.index(0.5)
     for low in range(middle):
@@ -258,10 +285,14 @@ def _parts(stamps: NDArray[np.int64], kind: StampKind) -> tuple[NDArray[np.int64
     if kind == "time":
         months = np.unique(stamps.astype("datetime64[ns]").astype("datetime64[M]"))
         if 2 <= len(months) <= 12:
-            return months.astype("datetime64[ns]").astype(np.int64), [f"{month.item():%b}" for month in months]
+            return months.astype("datetime64[ns]").astype(np.int64), [
+                f"{month.item():%b}" for month in months
+            ]
     count = min(8, len(np.unique(stamps)))
     edges = np.linspace(stamps.min(), stamps.max() + 1, count + 1)[:-1].astype(np.int64)
     if kind == "integer":
         return edges, [str(edge) for edge in edges]
     form = "%d %b" if stamps.max() - stamps.min() < 300 * DAY else "%b %y"
-    return edges, [f"{np.datetime64(int(edge), 'ns').astype('datetime64[s]').item():{form}}" for edge in edges]
+    return edges, [
+        f"{np.datetime64(int(edge), 'ns').astype('datetime64[s]').item():{form}}" for edge in edges
+    ]

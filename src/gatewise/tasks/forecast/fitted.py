@@ -107,7 +107,8 @@ class Fitted:
         if not len(series):
             raise DataError(
                 f"no series has a whole horizon of {horizon} rows to be compared with: the longest held-out span has "
-                f"{int((panel.lengths - first).max())} rows. Give more rows, an earlier start, or fit a shorter horizon."
+                f"{int((panel.lengths - first).max())} rows. Give more rows, an earlier start, or fit a "
+                "shorter horizon."
             )
         return judge(self._compare(panel, encoded, origins, scales), model=model, every=every)
 
@@ -146,7 +147,9 @@ class Fitted:
             if start is not None:
                 first[index] = np.searchsorted(own, start)
             elif known[index] >= 0:
-                first[index] = np.searchsorted(own, self.context.stamps[self.context.starts[known[index] + 1] - 1], "right")
+                first[index] = np.searchsorted(
+                    own, self.context.stamps[self.context.starts[known[index] + 1] - 1], "right"
+                )
             else:
                 first[index] = len(own) - max(self.encoder.horizon, int(len(own) * _LAST_SHARE))
         late = first >= panel.lengths

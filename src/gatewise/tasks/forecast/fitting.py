@@ -22,7 +22,13 @@ from gatewise.tasks.forecast.fitted import Fitted
 from gatewise.tasks.forecast.metrics import mase_scale
 from gatewise.tasks.forecast.network import ForecastNetwork, NetworkPlan
 from gatewise.tasks.forecast.scaling import fit_covariates, fit_scaler
-from gatewise.tasks.forecast.training import ChunkSource, Origins, PinballObjective, choose_origins, forecast_scaled
+from gatewise.tasks.forecast.training import (
+    ChunkSource,
+    Origins,
+    PinballObjective,
+    choose_origins,
+    forecast_scaled,
+)
 
 __all__ = ["FitResult", "Options", "fit_forecaster"]
 
@@ -70,7 +76,9 @@ class Options:
                 _check_count(name, getattr(estimator, name))
         dropout = estimator.dropout
         if not isinstance(dropout, int | float) or isinstance(dropout, bool) or not 0 <= dropout < 1:
-            raise ArgumentError(f"dropout: a probability of at least 0 and below 1 is expected, came {dropout!r}")
+            raise ArgumentError(
+                f"dropout: a probability of at least 0 and below 1 is expected, came {dropout!r}"
+            )
         config = train.TrainConfig(
             max_epochs=estimator.max_epochs,
             learning_rate=estimator.learning_rate,
@@ -82,7 +90,9 @@ class Options:
             device=estimator.device,
             seed=seed,
             max_time=estimator.max_time,
-            checkpoint_folder=None if estimator.checkpoint_folder is None else Path(estimator.checkpoint_folder),
+            checkpoint_folder=None
+            if estimator.checkpoint_folder is None
+            else Path(estimator.checkpoint_folder),
             averaging="ema",
             ema_decay=_EMA_DECAY,
         )
@@ -137,7 +147,9 @@ def fit_forecaster(panel: Panel, options: Options, *, from_array: bool) -> FitRe
     progress = train.choose(silent=not options.progress)
     run = train.fit(network, objective, source, options.train, progress=progress)
     network.eval()
-    calibration = _calibration(network, encoded, choose_origins(first, last, _CALIBRATION_WINDOWS), options.levels)
+    calibration = _calibration(
+        network, encoded, choose_origins(first, last, _CALIBRATION_WINDOWS), options.levels
+    )
     fitted = Fitted(
         network=network, encoder=encoder, scaler=scaler, scaling=options.scaling,
         scales=mase_scale(panel.target, panel.starts, encoder.season_length), levels=options.levels,
@@ -175,7 +187,9 @@ def _calibration(
     network: ForecastNetwork, encoded: Encoded, origins: Origins, levels: tuple[float, ...]
 ) -> tuple[float, ...]:
     scaled = forecast_scaled(network, encoded, origins)
-    target, counts = encoded.targets(origins.series, origins.rows[None], encoded.panel.lengths[origins.series])
+    target, counts = encoded.targets(
+        origins.series, origins.rows[None], encoded.panel.lengths[origins.series]
+    )
     return fit_calibration(scaled, target[0], counts[0], levels)
 
 
@@ -201,8 +215,9 @@ def _check_lengths(panel: Panel, horizon: int) -> None:
     if len(short):
         index = int(short[0])
         raise DataError(
-            f"series {panel.names[index]!r} is too short: it has {panel.lengths[index]} rows, and a horizon of {horizon} "
-            f"needs at least {horizon + 2} ({len(short)} such series in all). Leave it out, or choose a shorter horizon."
+            f"series {panel.names[index]!r} is too short: it has {panel.lengths[index]} rows, and a horizon of "
+            f"{horizon} needs at least {horizon + 2} ({len(short)} such series in all). Leave it out, or choose a "
+            "shorter horizon."
         )
 
 

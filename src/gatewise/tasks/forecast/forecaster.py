@@ -70,7 +70,9 @@ class Forecaster(Estimator):
         >>> import numpy as np, pandas as pd
         >>> hours = pd.date_range("2024-01-01", periods=400, freq="h")
         >>> table = pd.DataFrame({"unique_id": "a", "ds": hours, "y": np.sin(np.arange(400) * np.pi / 12)})
-        >>> model = Forecaster(horizon=6, hidden_size=8, max_epochs=2, random_state=0, progress=False).fit(table)
+        >>> model = Forecaster(horizon=6, hidden_size=8, max_epochs=2, random_state=0, progress=False).fit(
+        ...     table
+        ... )
         >>> model.predict().columns.to_list()
         ['unique_id', 'ds', 'y_hat', 'q0.1', 'q0.5', 'q0.9']
 
@@ -222,7 +224,9 @@ class Forecaster(Estimator):
 
         panel, values = self._forecast(df, None)
         if series is not None and series not in panel.names:
-            raise ArgumentError(f"series: {series!r} is not in the table; the first of {len(panel)} is {panel.names[0]!r}")
+            raise ArgumentError(
+                f"series: {series!r} is not in the table; the first of {len(panel)} is {panel.names[0]!r}"
+            )
         index = 0 if series is None else panel.names.index(series)
         return plot_forecast(panel, index, values[index], self.fitted_.levels, history or self.lookback_)
 

@@ -89,7 +89,9 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
     program = Program.from_json(json.dumps(plan.pop("program")))
     plan["levels"] = tuple(plan["levels"])
     network = ForecastNetwork(NetworkPlan(program=program, **plan))
-    own = {name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")}
+    own = {
+        name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")
+    }
     apply_tensors(network, own, source="model.safetensors")
     network.eval()
     encoder = dict(config["encoder"])
@@ -102,7 +104,9 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
     fitted = Fitted(
         network=network,
         encoder=Encoder(**encoder),
-        scaler=TargetScaler(log=config["log"], **{name: tensors[f"scaler.{name}"].numpy() for name in _SCALES}),
+        scaler=TargetScaler(
+            log=config["log"], **{name: tensors[f"scaler.{name}"].numpy() for name in _SCALES}
+        ),
         scaling=config["scaling"],
         scales=tensors["scales"].numpy(),
         levels=plan["levels"],
@@ -136,7 +140,9 @@ def _tensors(fitted: Fitted) -> dict[str, Tensor]:
     }
     for name, values in context.covariates.items():
         if values.dtype == object:
-            place = {category: code for code, category in enumerate(fitted.encoder.covariates.categories[name])}
+            place = {
+                category: code for code, category in enumerate(fitted.encoder.covariates.categories[name])
+            }
             values = np.array([place.get(value, -1) for value in values], dtype=np.int64)
         tensors[f"context.covariates.{name}"] = torch.from_numpy(values)
     return {name: value.contiguous().clone() for name, value in tensors.items()}

@@ -21,7 +21,7 @@ from gatewise.tasks.forecast.selection import window_errors
 if TYPE_CHECKING:
     from gatewise.tasks.forecast.forecaster import Forecaster
 
-__all__ = ["environment", "headline", "report_html"]
+__all__ = ["environment", "headline", "report_html", "short_label"]
 
 
 def headline(evaluation: Evaluation) -> str:
@@ -50,14 +50,19 @@ def report_html(forecaster: Forecaster, notes: CardNotes, *, folder: str, second
         _error_section(evaluation),
         section(
             "Forecasts against what came",
-            picture(figures.plot_chain(evaluation, unit=notes.target), "forecasts in a row against what came"),
+            picture(
+                figures.plot_chain(evaluation, unit=short_label(notes.target)), "forecasts in a row against what came"
+            ),
             note="The stretch is the one with the median error among all stretches of this length, not the best one.",
         ),
         section(
             "One by one, chosen by rule",
-            picture(figures.plot_windows(evaluation, unit=_short(notes.target)), "four forecasts, from good to worst"),
-            note="Picked by the rank of their error among all forecasts of the held-out span. The blue band should hold "
-            "the black line as often as its label says.",
+            picture(
+                figures.plot_windows(evaluation, unit=short_label(notes.target)),
+                "four forecasts, from good to worst",
+            ),
+            note="Picked by the rank of their error among all forecasts of the held-out span. The blue band should "
+            "hold the black line as often as its label says.",
         ),
         section(
             "Where the errors are",
@@ -70,7 +75,10 @@ def report_html(forecaster: Forecaster, notes: CardNotes, *, folder: str, second
             "Quantiles and training",
             '<div class="pair">',
             picture(figures.plot_reliability(evaluation), "share of values at or below each quantile"),
-            picture(figures.plot_training(forecaster.history_, forecaster.best_epoch_), "training and validation loss"),
+            picture(
+                figures.plot_training(forecaster.history_, forecaster.best_epoch_),
+                "training and validation loss",
+            ),
             "</div>",
             note=f"Quantiles were calibrated on the validation rows ({forecaster.validation_}), never on the rows that "
             "are reported here.",
@@ -80,7 +88,9 @@ def report_html(forecaster: Forecaster, notes: CardNotes, *, folder: str, second
         _use_section(forecaster, folder),
     ]
     footer = f"Made by Gatewise {gatewise.__version__}. Every number and picture is computed from the held-out rows."
-    return page(f"Forecast: {notes.data or 'report'}", _header(forecaster, notes, evaluation), sections, footer)
+    return page(
+        f"Forecast: {notes.data or 'report'}", _header(forecaster, notes, evaluation), sections, footer
+    )
 
 
 def environment() -> dict[str, str]:
@@ -103,14 +113,25 @@ def _header(forecaster: Forecaster, notes: CardNotes, evaluation: Evaluation) ->
     gain = 1 - own.mae / evaluation.errors[better].mae
     tiles = [
         (f"{own.mae:.3g}", f"mean absolute error{', ' + unit if (unit := _unit(notes.target)) else ''}", ""),
-        (f"{-gain:+.1%}".replace("-", "−"), f"against {better}", "good" if evaluation.beats_trivial else "bad"),
+        (
+            f"{-gain:+.1%}".replace("-", "−"),
+            f"against {better}",
+            "good" if evaluation.beats_trivial else "bad",
+        ),
         *(
-            (f"{share:.1%}", f"of values inside the {nominal:.0%} interval", "good" if abs(share - nominal) <= 0.05 else "bad")
+            (
+                f"{share:.1%}",
+                f"of values inside the {nominal:.0%} interval",
+                "good" if abs(share - nominal) <= 0.05 else "bad",
+            )
             for nominal, share in list(evaluation.intervals.items())[:1]
         ),
         (f"{forecaster.fit_seconds_:.0f} s", "to fit", ""),
     ]
-    boxes = "".join(f'<div class="tile"><b class="{mark}">{big}</b><span>{escape(small)}</span></div>' for big, small, mark in tiles)
+    boxes = "".join(
+        f'<div class="tile"><b class="{mark}">{big}</b><span>{escape(small)}</span></div>'
+        for big, small, mark in tiles
+    )
     eyebrow = f"{notes.data or 'Forecast'} · {plan.horizon} steps ahead · cell {plan.program.name}"
     return (
         f'<p class="eyebrow">{escape(eyebrow)}</p><h1>{escape(headline(evaluation))}</h1>'
@@ -120,7 +141,9 @@ def _header(forecaster: Forecaster, notes: CardNotes, evaluation: Evaluation) ->
 
 def _error_section(evaluation: Evaluation) -> str:
     better = {
-        name: np.nanmean(window_errors(evaluation.back_test, "model") < window_errors(evaluation.back_test, name))
+        name: np.nanmean(
+            window_errors(evaluation.back_test, "model") < window_errors(evaluation.back_test, name)
+        )
         for name in (NAIVE, SEASONAL)
     }
     wins = "; ".join(f"better than {name} in {share:.0%} of the forecasts" for name, share in better.items())
@@ -130,15 +153,18 @@ def _error_section(evaluation: Evaluation) -> str:
         f'<p class="note">The model is {escape(wins)}.</p>',
         note=f"{evaluation.windows:,} forecasts of {evaluation.back_test.actual.shape[1]} steps each, "
         f"{evaluation.span[0]} to {evaluation.span[1]}, one from every "
-        f"{'row' if evaluation.every == 1 else f'{evaluation.every} rows'}; {evaluation.points:,} observed values, the same "
-        "for all methods. MASE is the MAE in units of the seasonal naive method's error on the training rows.",
+        f"{'row' if evaluation.every == 1 else f'{evaluation.every} rows'}; {evaluation.points:,} observed values, the "
+        "same for all methods. MASE is the MAE in units of the seasonal naive method's error on the training rows.",
     )
 
 
 def _data_section(forecaster: Forecaster, notes: CardNotes) -> str:
     fitted = forecaster.fitted_
     covariates = fitted.encoder.covariates
-    columns = [*covariates.numeric, *(f"{name} ({len(known)} categories)" for name, known in covariates.categories.items())]
+    columns = [
+        *covariates.numeric,
+        *(f"{name} ({len(known)} categories)" for name, known in covariates.categories.items()),
+    ]
     pairs = [
         ("Data", notes.data),
         ("Target", notes.target),
@@ -160,7 +186,10 @@ def _settings_section(forecaster: Forecaster, seconds: float) -> str:
     count = sum(parameter.numel() for parameter in fitted.network.parameters())
     pairs = [
         ("Cell", f"{plan.program.name}, {plan.num_layers} layer(s) of {plan.hidden_size} units; {count:,} parameters"),
-        ("Lookback, horizon", f"{fitted.encoder.lookback} rows, {plan.horizon} steps; season of {fitted.encoder.season_length}"),
+        (
+            "Lookback, horizon",
+            f"{fitted.encoder.lookback} rows, {plan.horizon} steps; season of {fitted.encoder.season_length}",
+        ),
         ("Quantiles", ", ".join(f"{level:g}" for level in fitted.levels)),
         ("Scaling", "standardised after a logarithm" if log else fitted.scaling.replace("auto", "standard")),
         ("Calibration factors", ", ".join(f"{factor:.3f}" for factor in fitted.calibration)),
@@ -189,5 +218,6 @@ def _unit(target: str) -> str:
     return target.rsplit(", ", 1)[1] if ", " in target else ""
 
 
-def _short(target: str) -> str:
+def short_label(target: str) -> str:
+    """The unit, where the target names one after its last comma; otherwise the target."""
     return _unit(target) or target

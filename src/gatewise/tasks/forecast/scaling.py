@@ -70,11 +70,17 @@ def undo_scaling(
 ) -> Float[Tensor, "positions batch *rest"]:
     """Undo the scaling in torch, in units of the series' standard deviation, differentiably."""
     shape = (1, -1, *(1,) * (scaled.dim() - 2))
-    unit, centre, spread, size = (constants[name].reshape(shape) for name in ("unit", "centre", "spread", "size"))
+    unit, centre, spread, size = (
+        constants[name].reshape(shape) for name in ("unit", "centre", "spread", "size")
+    )
     values = scaled * spread + centre
     if log:
         # Beyond the range that was seen the exponential goes on as its tangent: finite, with a useful gradient.
-        edge = torch.log1p(constants["highest"] / _FARTHEST * 2 / constants["unit"]).reshape(shape).clamp(min=1.0)
+        edge = (
+            torch.log1p(constants["highest"] / _FARTHEST * 2 / constants["unit"])
+            .reshape(shape)
+            .clamp(min=1.0)
+        )
         inside = values.abs().minimum(edge)
         values = values.sign() * (torch.expm1(inside) + torch.exp(inside) * (values.abs() - inside)) * unit
     return values / size
@@ -87,14 +93,20 @@ def fit_scaler(panel: Panel, scaling: Scaling) -> TargetScaler:
         ArgumentError: scaling is none of "auto", "standard", "log", "none".
     """
     if scaling not in ("auto", "standard", "log", "none"):
-        raise ArgumentError(f'scaling: one of "auto", "standard", "log", "none" is expected, came {scaling!r}')
+        raise ArgumentError(
+            f'scaling: one of "auto", "standard", "log", "none" is expected, came {scaling!r}'
+        )
     owner = panel.series_of_rows()
     seen = ~np.isnan(panel.target)
     values, owner = panel.target[seen], owner[seen]
     count = len(panel)
     mean, deviation = _moments(values, owner, count)
     log = scaling == "log" or (scaling == "auto" and _leans_right(values, owner, mean, deviation))
-    unit = np.where(np.abs(mean) > 0, _mean_size(values, owner, count) * _LINEAR_BELOW, 1.0) if log else np.ones(count)
+    unit = (
+        np.where(np.abs(mean) > 0, _mean_size(values, owner, count) * _LINEAR_BELOW, 1.0)
+        if log
+        else np.ones(count)
+    )
     unit = np.where(unit > 0, unit, 1.0)
     if scaling == "none":
         centre, spread = np.zeros(count), np.ones(count)
@@ -122,7 +134,9 @@ def _moments(
 
 
 def _mean_size(values: NDArray[np.float64], owner: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    return np.bincount(owner, np.abs(values), minlength=count) / np.maximum(np.bincount(owner, minlength=count), 1)
+    return np.bincount(owner, np.abs(values), minlength=count) / np.maximum(
+        np.bincount(owner, minlength=count), 1
+    )
 
 
 def _leans_right(
@@ -164,7 +178,9 @@ class CovariateEncoder:
         """
         self._check_columns(panel)
         first = panel.starts[:-1][panel.series_of_rows()]
-        inputs = [_standardised(_carried(panel.covariates[name], first), *how) for name, how in self.numeric.items()]
+        inputs = [
+            _standardised(_carried(panel.covariates[name], first), *how) for name, how in self.numeric.items()
+        ]
         for name, known in self.categories.items():
             codes = _codes(panel, name, known)
             inputs.extend((codes == code).astype(np.float32) for code in range(len(known)))
@@ -174,7 +190,10 @@ class CovariateEncoder:
 
     def _check_columns(self, panel: Panel) -> None:
         expected = {*self.numeric, *self.categories}
-        absent, unknown = sorted(expected - panel.covariates.keys()), sorted(panel.covariates.keys() - expected)
+        absent, unknown = (
+            sorted(expected - panel.covariates.keys()),
+            sorted(panel.covariates.keys() - expected),
+        )
         if absent or unknown:
             faults = [f"column {name!r} is missing" for name in absent]
             faults += [f"column {name!r} is unknown" for name in unknown]
@@ -222,10 +241,16 @@ def _numeric_scale(values: NDArray[np.float64]) -> tuple[float, float, float]:
         unit = float(values[values > 0].mean() * _LINEAR_BELOW)
         values = np.log1p(values / unit)
     spread = float(values.std())
-    return (unit, float(values.mean()), spread if spread > 1e-9 * max(1.0, abs(float(values.mean()))) else 1.0)
+    return (
+        unit,
+        float(values.mean()),
+        spread if spread > 1e-9 * max(1.0, abs(float(values.mean()))) else 1.0,
+    )
 
 
-def _standardised(values: NDArray[np.float64], unit: float, centre: float, spread: float) -> NDArray[np.float64]:
+def _standardised(
+    values: NDArray[np.float64], unit: float, centre: float, spread: float
+) -> NDArray[np.float64]:
     if unit:
         values = np.sign(values) * np.log1p(np.abs(values) / unit)
     # What was never seen before counts as average.

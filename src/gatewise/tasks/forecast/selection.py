@@ -78,5 +78,7 @@ def chained_windows(test: BackTest) -> NDArray[np.int64]:
         chains.append(chain)
     longest = max(len(chain) for chain in chains)
     full = [chain for chain in chains if len(chain) == longest]
-    means = np.array([np.nanmean(errors[chain]) if np.isfinite(errors[chain]).any() else np.inf for chain in full])
+    means = np.array(
+        [np.nanmean(errors[chain]) if np.isfinite(errors[chain]).any() else np.inf for chain in full]
+    )
     return np.array(full[int(np.argsort(means, kind="stable")[len(full) // 2])], dtype=np.int64)

@@ -86,12 +86,16 @@ class ChunkSource:
         shift = int(np.random.default_rng((self._seed, epoch, step, 1)).integers(self._stride))
         lookback = self._encoded.encoder.lookback
         begins = first_origin - (lookback - 1)
-        windows = self._encoded.windows(series, begins, lookback - 1 + self._reach, lookback - 1 + shift, self._stride)
+        windows = self._encoded.windows(
+            series, begins, lookback - 1 + self._reach, lookback - 1 + shift, self._stride
+        )
         origins = (first_origin + shift)[None] + np.arange(0, self._reach - shift, self._stride)[:, None]
         target, counts = self._encoded.targets(series, origins, self._limits[series])
         # Steps before the first one that is meant to be used come from the random offset alone.
         counts &= (origins >= self._first[series])[..., None]
-        constants = {f"scale_{name}": value[None] for name, value in self._encoded.scaler.constants(series).items()}
+        constants = {
+            f"scale_{name}": value[None] for name, value in self._encoded.scaler.constants(series).items()
+        }
         return {
             **_named(windows),
             "target": torch.from_numpy(target.astype(np.float32)),
@@ -169,7 +173,13 @@ class PinballObjective:
     """
 
     def __init__(
-        self, encoded: Encoded, validation: Origins, *, log: bool, levels: tuple[float, ...], network: str = ""
+        self,
+        encoded: Encoded,
+        validation: Origins,
+        *,
+        log: bool,
+        levels: tuple[float, ...],
+        network: str = "",
     ) -> None:
         self._encoded, self._validation, self._log, self._levels = encoded, validation, log, levels
         self._network = network
@@ -197,7 +207,9 @@ class PinballObjective:
         series = self._validation.series
         size = self._encoded.scaler.size[series][:, None]
         values = self._encoded.scaler.inverse(quantiles, series) / size[..., None]
-        scaled, counts = self._encoded.targets(series, self._validation.rows[None], self._encoded.panel.lengths[series])
+        scaled, counts = self._encoded.targets(
+            series, self._validation.rows[None], self._encoded.panel.lengths[series]
+        )
         target = self._encoded.scaler.inverse(scaled[0], series) / size
         error = target[..., None] - values
         level = np.array(self._levels)
