@@ -58,7 +58,8 @@ def _cell(name: str) -> Cell:
         return _registry()[name]
     except KeyError:
         raise ArgumentError(
-            f"cell: expected one of {', '.join(names())}, a Cell made with @gatewise.cell or a Program, got {name!r}"
+            f"cell: expected one of {', '.join(names())}, a Cell made with @gatewise.cell or a Program, got {name!r}; "
+            "see gatewise.cells.names()"
         ) from None
 
 

@@ -67,7 +67,7 @@ def observed() -> Iterator[list[Explanation]]:
 def check_engine(engine: str) -> None:
     """Raises ArgumentError unless the name is one of an engine."""
     if engine not in ENGINES:
-        raise ArgumentError(f"engine: expected one of {', '.join(ENGINES)}, got {engine!r}")
+        raise ArgumentError(f"engine: expected one of {', '.join(ENGINES)}, got {engine!r}; pass 'auto'")
 
 
 def _wants_torch(call: StackCall) -> tuple[bool, str | None]:
