@@ -4,7 +4,7 @@ from gatewise.spec import cell, exp, greater, recur, relu, select, sigmoid, tanh
 
 
 @cell(
-    states="h last:input", gates="r z n:split", inputs="x m:input d:input", retain="z", title="GRU-D",
+    states="h last:input", gates="r z n:split", inputs="x m:input d:input", admit="z", title="GRU-D",
     cite="Che et al. 2018, eq. 10-15",
 )  # fmt: skip
 def gru_d(gate, state, stream, unit):
@@ -24,7 +24,7 @@ def gru_d(gate, state, stream, unit):
     r = sigmoid(g.r + recur(stream.m, "mask.r", "hidden"))
     z = sigmoid(g.z + recur(stream.m, "mask.z", "hidden"))
     n = tanh(g.n.x + recur(r * h, g.n.R) + recur(stream.m, "mask.n", "hidden"))
-    return n + z * (h - n), last
+    return h + z * (n - h), last
 
 
 @cell(
