@@ -8,13 +8,14 @@ compared. torch's own wording is kept, in brackets, in each message that torch h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import torch
 from jaxtyping import Int64, Integer
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from gatewise.engines.sizes import sizes_of
 from gatewise.errors import ArgumentError, ArgumentTypeError, ShapeError
 from gatewise.spec.program import Program, bind
 
@@ -59,7 +60,7 @@ def expect_tensor(argument: str, value: object, meaning: str) -> None:
             f"{argument}: expected a torch.Tensor, {meaning}, got {type(value).__name__}; "
             "convert it with torch.as_tensor(...)"
         )
-    if value.layout is not torch.strided or value.is_nested or value.is_quantized:
+    if not _is_dense(value):
         kind = "nested" if value.is_nested else "quantized" if value.is_quantized else str(value.layout)
         _wrong(
             argument,
@@ -67,6 +68,10 @@ def expect_tensor(argument: str, value: object, meaning: str) -> None:
             f"a {kind} one",
             "convert it with to_dense(), dequantize() or, for a nested tensor, pad it and pass lengths=",
         )
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    return tensor.layout is torch.strided and not tensor.is_nested and not tensor.is_quantized
 
 
 def check_like(argument: str, tensor: Tensor, weight: Tensor) -> None:
@@ -110,15 +115,14 @@ def check_sequence(owner: str, input: object, input_size: int, batch_first: bool
         ShapeError: Wrong number of axes or features, or no step at all.
     """
     expect_tensor("input", input, "the sequences")
-    assert_tensor: Tensor = input  # type: ignore[assignment]
-    shape = assert_tensor.shape
+    shape: torch.Size = input.shape  # type: ignore[attr-defined]
     dims = len(shape)
     axes = "(batch, time, input_size)" if batch_first else "(time, batch, input_size)"
     if dims != 3 and dims != 2:
         _wrong(
             "input",
             f"{axes} or, unbatched, (time, input_size)",
-            _shape(assert_tensor),
+            f"shape {tuple(shape)}",
             "add or remove axes with unsqueeze, squeeze or flatten",
             f"{owner}: Expected input to be 2D or 3D, got {dims}D instead",
         )
@@ -126,7 +130,7 @@ def check_sequence(owner: str, input: object, input_size: int, batch_first: bool
         _wrong(
             "input",
             f"{input_size} features (input_size) on the last axis",
-            _shape(assert_tensor),
+            f"shape {tuple(shape)}",
             f"give it as {axes}, or make the module with input_size={shape[-1]}",
             f"input.size(-1) must be equal to input_size. Expected {input_size}, got {shape[-1]}",
         )
@@ -134,7 +138,7 @@ def check_sequence(owner: str, input: object, input_size: int, batch_first: bool
         _wrong(
             "input",
             "at least one step of time",
-            _shape(assert_tensor),
+            f"shape {tuple(shape)}",
             "skip empty batches; a single empty sequence in a batch is given by lengths=",
             "Expected sequence length to be larger than 0 in RNN",
         )
@@ -221,7 +225,7 @@ def check_states(
             "pass a tuple with one tensor per state, as the layer returns it",
         )
     for state, shape in zip(states, shapes, strict=True):
-        if not isinstance(state, Tensor) or state.shape != shape:
+        if not isinstance(state, Tensor) or not _is_dense(state) or state.shape != shape:
             _explain_states(argument, states, names, shapes)
 
 
@@ -386,7 +390,7 @@ def check_row_states(
         _wrong("hx", f"{len(widths)} states ({', '.join(names)})", f"{len(states)}", "pass one tensor per state")
     for i, (state, width) in enumerate(zip(states, widths, strict=True)):
         expected = (width,) if batch is None else (batch, width)
-        if isinstance(state, Tensor) and state.shape == expected:
+        if isinstance(state, Tensor) and _is_dense(state) and state.shape == expected:
             continue
         expect_tensor("hx", state, f"the state {names[i]}")
         shape: torch.Size = state.shape  # type: ignore[attr-defined]
@@ -409,6 +413,18 @@ def check_row_states(
 # --- what an engine is given
 
 
+class _Plan(NamedTuple):
+    """What a program's operands must look like, once a few sizes are known; kept for the next call."""
+
+    program: Program
+    inputs: tuple[int, ...]
+    states: tuple[int, ...]
+    tensors: tuple[tuple[tuple[int, ...], ...], ...]
+
+
+_PLANS: dict[tuple[int, ...], _Plan] = {}
+
+
 def check_step(
     program: Program, inputs: tuple[Tensor, ...], states: tuple[Tensor, ...], tensors: tuple[Tensor, ...]
 ) -> None:
@@ -417,15 +433,14 @@ def check_step(
     Raises:
         ShapeError: Something does not fit the program or the rest.
     """
-    _check_counts(program, inputs, states, (tensors,), 1)
+    plan = _plan(program, inputs, states, (tensors,), 1, 1)
     first = inputs[0]
     if first.dim() != 2:
         _wrong("inputs[0]", "(batch, width)", _shape(first), "give one step at a time")
-    sizes = _sizes(program, inputs, states, tensors)
-    batch = first.shape[0]
-    _check_group("inputs", inputs, [(batch, w) for w in _widths(program.inputs, sizes)], first)
-    _check_group("states", states, [(batch, w) for w in _widths(program.states, sizes)], first)
-    _check_tensors(program, (tensors,), [sizes], first)
+    lead = (first.shape[0],)
+    _check_group("inputs", inputs, lead, plan.inputs, first)
+    _check_group("states", states, lead, plan.states, first)
+    _check_tensors(program, (tensors,), plan.tensors, first)
 
 
 def check_call(call: StackCall) -> None:
@@ -435,10 +450,9 @@ def check_call(call: StackCall) -> None:
         ArgumentError: A rate outside [0, 1], or an option that misses another.
         ShapeError: A tensor does not fit the program or the rest.
     """
-    program, inputs, states = call.program, call.inputs, call.states
-    directions = 2 if call.bidirectional else 1
-    rows = call.num_layers * directions
-    _check_counts(program, inputs, states, call.tensors, rows)
+    inputs, states = call.inputs, call.states
+    rows = call.num_layers * (2 if call.bidirectional else 1)
+    plan = _plan(call.program, inputs, states, call.tensors, call.num_layers, rows)
     first = inputs[0]
     packed = call.batch_sizes is not None
     if first.dim() != (2 if packed else 3):
@@ -446,23 +460,49 @@ def check_call(call: StackCall) -> None:
         _wrong("inputs[0]", axes, _shape(first), "engines take time first")
     lead: tuple[int, ...] = tuple(first.shape[:-1])
     batch = _check_batch_sizes("batch_sizes", call.batch_sizes, lead[0]) if packed else lead[1]
-    layers = _layer_sizes(program, inputs, states, call.tensors, call.num_layers, directions)
-    state_widths = _widths(program.states, layers[0])
-    _check_group("inputs", inputs, [(*lead, w) for w in _widths(program.inputs, layers[0])], first)
-    _check_group("states", states, [(rows, batch, w) for w in state_widths], first)
-    _check_tensors(program, call.tensors, layers, first)
+    _check_group("inputs", inputs, lead, plan.inputs, first)
+    _check_group("states", states, (rows, batch), plan.states, first)
+    _check_tensors(call.program, call.tensors, plan.tensors, first)
     if call.lengths is not None or call.mask is not None or call.resets is not None:
-        _check_ragged(call, lead, packed, [(rows, batch, w) for w in state_widths])
+        _check_ragged(call, lead, packed, (rows, batch), plan.states)
     _check_rates(call)
 
 
-def _check_counts(
+def _plan(
     program: Program,
     inputs: tuple[Tensor, ...],
     states: tuple[Tensor, ...],
     tensors: tuple[tuple[Tensor, ...], ...],
+    num_layers: int,
     rows: int,
-) -> None:
+) -> _Plan:
+    """The plan of a call, remembered by the sizes that it follows from; counts and axes are checked on the way."""
+    if torch.compiler.is_compiling():
+        return _fresh_plan(program, inputs, states, tensors, num_layers, rows)
+    try:
+        widths = [x.shape[-1] for x in inputs] + [s.shape[-1] for s in states]
+    except IndexError:
+        widths = []
+    key = (id(program), num_layers, rows, len(inputs), *widths)
+    plan = _PLANS.get(key)
+    if plan is None or len(tensors) != rows or len(tensors[0]) != len(program.tensors):
+        plan = _fresh_plan(program, inputs, states, tensors, num_layers, rows)
+        shown = {member.width for member in (*program.inputs, *program.states)}
+        if all(width in shown or isinstance(width, int) for t in program.tensors for _, width in t.parts):
+            if len(_PLANS) >= 4096:
+                _PLANS.clear()
+            _PLANS[key] = plan
+    return plan
+
+
+def _fresh_plan(
+    program: Program,
+    inputs: tuple[Tensor, ...],
+    states: tuple[Tensor, ...],
+    tensors: tuple[tuple[Tensor, ...], ...],
+    num_layers: int,
+    rows: int,
+) -> _Plan:
     counts = (
         ("inputs", len(inputs), len(program.inputs)),
         ("states", len(states), len(program.states)),
@@ -472,59 +512,49 @@ def _check_counts(
     for argument, got, expected in counts:
         if got != expected:
             _wrong(argument, f"{expected} for the cell {program.name!r}", f"{got}", "follow the program's own order")
-
-
-def _widths(group: Sequence[Any], sizes: dict[str, int]) -> list[int]:
-    return [bind(member.width, sizes) for member in group]
+    sizes = _sizes(program, inputs, states, tensors[0])
+    shapes = tuple(program.shape(spec, sizes) for spec in program.tensors)
+    all_shapes = (shapes,) * (rows // num_layers)
+    if num_layers > 1:
+        stream, above = program.inputs[0].width, dict(sizes)
+        if isinstance(stream, str):  # deeper layers read the output of all directions below
+            above[stream] = bind(program.output_width, sizes) * (rows // num_layers)
+        deeper = tuple(program.shape(spec, above) for spec in program.tensors)
+        all_shapes += (deeper,) * (rows - len(all_shapes))
+    return _Plan(
+        program,
+        tuple(bind(stream.width, sizes) for stream in program.inputs),
+        tuple(bind(state.width, sizes) for state in program.states),
+        all_shapes,
+    )
 
 
 def _sizes(
     program: Program, inputs: tuple[Tensor, ...], states: tuple[Tensor, ...], tensors: tuple[Tensor, ...]
 ) -> dict[str, int]:
-    """The number behind each symbolic width, read from the first tensor that shows it."""
-    sizes: dict[str, int] = {}
-    for member, tensor in zip((*program.inputs, *program.states), (*inputs, *states), strict=True):
-        if isinstance(member.width, str) and tensor.dim() > 0:
-            sizes.setdefault(member.width, tensor.shape[-1])
+    """The number behind each symbolic width, once every operand is known to have the axes to read it from."""
     for spec, tensor in zip(program.tensors, tensors, strict=True):
-        names = {width for _, width in spec.parts}
-        if len(names) == 1 and tensor.dim() > 0:
-            (name,) = names
-            if isinstance(name, str):
-                sizes.setdefault(name, tensor.shape[0] // len(spec.parts))
-    return sizes
-
-
-def _layer_sizes(
-    program: Program,
-    inputs: tuple[Tensor, ...],
-    states: tuple[Tensor, ...],
-    tensors: tuple[tuple[Tensor, ...], ...],
-    num_layers: int,
-    directions: int,
-) -> list[dict[str, int]]:
-    """The sizes of each layer and direction: deeper layers read the output of all directions below."""
-    first = _sizes(program, inputs, states, tensors[0])
-    result = [first] * directions
-    if num_layers > 1:
-        above = dict(first)
-        stream = program.inputs[0].width
-        if isinstance(stream, str):
-            above[stream] = bind(program.output_width, first) * directions
-        result = result + [above] * (directions * (num_layers - 1))
-    return result
+        if tensor.dim() != (2 if spec.kind == "matrix" else 1):
+            axes = "(rows, columns)" if spec.kind == "matrix" else "(rows,)"
+            _wrong(spec.name, f"a {spec.kind}, {axes}", _shape(tensor), "restore the parameter's shape")
+    for argument, group in (("inputs", inputs), ("states", states)):
+        for i, tensor in enumerate(group):
+            if tensor.dim() == 0:
+                _wrong(f"{argument}[{i}]", "a last axis of features", _shape(tensor), "give it all its axes")
+    return sizes_of(program, inputs, states, tensors)
 
 
 def _check_group(
-    argument: str, tensors: tuple[Tensor, ...], shapes: list[tuple[int, ...]], first: Tensor
+    argument: str, tensors: tuple[Tensor, ...], lead: tuple[int, ...], widths: tuple[int, ...], first: Tensor
 ) -> None:
     dtype, device = first.dtype, first.device
     if dtype not in FLOATS:
         _wrong("inputs", "a float dtype", f"{dtype}", "convert with .to(torch.float32)")
-    for i, (tensor, shape) in enumerate(zip(tensors, shapes, strict=True)):
-        if tensor.shape != shape:
-            _wrong(f"{argument}[{i}]", f"shape {shape}", _shape(tensor), "all must share time, batch and sizes")
-        if tensor.dtype != dtype or tensor.device != device:
+    for i, tensor in enumerate(tensors):
+        if tensor.shape != (*lead, widths[i]):
+            expected = f"shape {(*lead, widths[i])}"
+            _wrong(f"{argument}[{i}]", expected, _shape(tensor), "all must share time, batch and sizes")
+        if tensor.dtype is not dtype or tensor.device != device:
             _explain_kind(f"{argument}[{i}]", tensor, first)
 
 
@@ -537,39 +567,28 @@ def _explain_kind(argument: str, tensor: Tensor, first: Tensor) -> NoReturn:
     )
 
 
-_SHAPES: dict[Any, tuple[tuple[int, ...], ...]] = {}
-
-
-def _tensor_shapes(program: Program, sizes: dict[str, int]) -> tuple[tuple[int, ...], ...]:
-    if torch.compiler.is_compiling():
-        return tuple(program.shape(spec, sizes) for spec in program.tensors)
-    key = (program, *sizes.items())
-    shapes = _SHAPES.get(key)
-    if shapes is None:
-        if len(_SHAPES) > 4096:
-            _SHAPES.clear()
-        shapes = _SHAPES[key] = tuple(program.shape(spec, sizes) for spec in program.tensors)
-    return shapes
-
-
 def _check_tensors(
-    program: Program, tensors: tuple[tuple[Tensor, ...], ...], layers: list[dict[str, int]], first: Tensor
+    program: Program,
+    tensors: tuple[tuple[Tensor, ...], ...],
+    shapes: tuple[tuple[tuple[int, ...], ...], ...],
+    first: Tensor,
 ) -> None:
     dtype, device = first.dtype, first.device
-    known: dict[str, int] | None = None
-    shapes: tuple[tuple[int, ...], ...] = ()
-    for row, (layer, sizes) in enumerate(zip(tensors, layers, strict=True)):
-        if sizes is not known:
-            known, shapes = sizes, _tensor_shapes(program, sizes)
+    for row, layer in enumerate(tensors):
+        expected = shapes[row]
+        if len(layer) != len(expected):
+            _wrong("tensors", f"{len(expected)} for the cell {program.name!r}", f"{len(layer)}", "follow its order")
         for i, tensor in enumerate(layer):
-            if tensor.shape != shapes[i]:
-                name = program.tensors[i].name
-                _wrong(f"{name} (layer {row})", f"shape {shapes[i]}", _shape(tensor), "restore the parameter's shape")
-            if tensor.dtype != dtype or tensor.device != device:
+            if tensor.shape != expected[i]:
+                name = f"{program.tensors[i].name} (layer {row})"
+                _wrong(name, f"shape {expected[i]}", _shape(tensor), "restore the parameter's shape")
+            if tensor.dtype is not dtype or tensor.device != device:
                 _explain_kind(f"{program.tensors[i].name} (layer {row})", tensor, first)
 
 
-def _check_ragged(call: StackCall, lead: tuple[int, ...], packed: bool, states: list[tuple[int, ...]]) -> None:
+def _check_ragged(
+    call: StackCall, lead: tuple[int, ...], packed: bool, state_lead: tuple[int, int], widths: tuple[int, ...]
+) -> None:
     device = call.inputs[0].device
     if packed:
         raise ArgumentError(
@@ -586,10 +605,10 @@ def _check_ragged(call: StackCall, lead: tuple[int, ...], packed: bool, states: 
             check_flags(name, flags, lead, device)
     if call.resets is not None:
         given = call.reset_states or ()
-        shapes = [(s[0], 1, s[2]) if len(given) > i and given[i].shape[1:2] == (1,) else s for i, s in enumerate(states)]
-        if len(given) != len(shapes):
-            _wrong("reset_states", f"{len(shapes)} states beside resets", f"{len(given)}", "give what a reset puts")
-        _check_group("reset_states", given, shapes, call.inputs[0])
+        if len(given) != len(widths):
+            _wrong("reset_states", f"{len(widths)} states beside resets", f"{len(given)}", "give what a reset puts")
+        once = all(state.shape[1:2] == (1,) for state in given)
+        _check_group("reset_states", given, (state_lead[0], 1) if once else state_lead, widths, call.inputs[0])
 
 
 def _check_rates(call: StackCall) -> None:

@@ -11,10 +11,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from gatewise import cells
-from gatewise.engines import Explanation, StackCall, StackResult, geometry, run
+from gatewise.engines import Explanation, StackCall, StackResult, geometry
 from gatewise.engines import explain as explain_call
 from gatewise.errors import ArgumentError, ArgumentTypeError
 from gatewise.nn.arguments import no_type_check
+from gatewise.nn.autocast import autocast_dtype, autocast_is_on, run_call
 from gatewise.nn.construct import Plan, plan_layers
 from gatewise.nn.edge import Form, enter, enter_flags, enter_streams, leave, leave_states, split_state
 from gatewise.nn.init import initialise
@@ -222,13 +223,7 @@ class Recurrent(Streaming, torch.nn.Module):
             ArgumentTypeError: Something is no tensor.
         """
         call, form = self._call(input, hx, streams, lengths, mask, resets, return_gates)
-        device = call.inputs[0].device.type
-        if torch.is_autocast_enabled(device):
-            with torch.autocast(device, enabled=False):
-                result = run(call)
-        else:
-            result = run(call)
-        return self._leave(result, form, return_gates)
+        return self._leave(run_call(call), form, return_gates)
 
     def _tensors(self, like: torch.dtype | None) -> tuple[tuple[Tensor, ...], ...]:
         """The parameters of each layer and direction as engines take them: dropped, in autocast's dtype.
@@ -259,8 +254,10 @@ class Recurrent(Streaming, torch.nn.Module):
         mask: Any = None,
         resets: Any = None,
         return_gates: bool = False,
+        *,
+        names: tuple[str, str] = ("input", "hx"),
     ) -> tuple[StackCall, Form]:
-        """Checks what the user gave and brings it into the engines' form."""
+        """Checks what the user gave, under the names that it has there, and brings it into the engines' form."""
         if not isinstance(return_gates, bool):
             raise ArgumentTypeError(f"return_gates: expected True or False, got {return_gates!r:.60}; pass a bool")
         like = autocast_dtype(self, input)
@@ -279,7 +276,7 @@ class Recurrent(Streaming, torch.nn.Module):
             batch = x.shape[1]
         if like is not None and x.dtype.is_floating_point:
             x = x.to(like)
-        geometry.check_like("input", x, weight)
+        geometry.check_like(names[0], x, weight)
         device = x.device
         inputs = (x,)
         if streams is not None or len(self.program.inputs) > 1:
@@ -294,7 +291,7 @@ class Recurrent(Streaming, torch.nn.Module):
         call = StackCall(
             program=self.program,
             inputs=inputs,
-            states=self._states("hx", hx, batch, form, x),
+            states=self._states(names[1], hx, batch, form, x),
             tensors=tensors,
             num_layers=self.num_layers,
             bidirectional=self.bidirectional,
@@ -350,7 +347,7 @@ class Recurrent(Streaming, torch.nn.Module):
         shapes = [(rows, batch, w) if form.batched else (rows, w) for w in self._state_widths]
         geometry.check_states(argument, given, self.state_names, shapes)
         states: tuple[Tensor, ...] = given  # type: ignore[assignment]
-        if torch.is_autocast_enabled(like.device.type):
+        if autocast_is_on(like.device.type):
             states = tuple([state.to(like.dtype) for state in states])
         for state in states:
             geometry.check_like(argument, state, like)
@@ -382,15 +379,6 @@ class Recurrent(Streaming, torch.nn.Module):
 
 
 _TEXTS = (("init", "torch"), ("engine", "auto"))
-
-
-def autocast_dtype(module: torch.nn.Module, input: Any) -> torch.dtype | None:
-    """The dtype that autocast asks for here, if any; float64 stays as it is, as in torch."""
-    data = input.data if isinstance(input, PackedSequence) else input
-    if not isinstance(data, Tensor) or not torch.is_autocast_enabled(data.device.type):
-        return None
-    held = next(module.parameters()).dtype
-    return None if held == torch.float64 else torch.get_autocast_dtype(data.device.type)
 
 
 @no_type_check

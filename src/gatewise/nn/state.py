@@ -110,11 +110,11 @@ class RecurrentState(tuple[Tensor, ...]):
 
     def detach(self) -> RecurrentState:
         """The same numbers cut off from the graph, for truncated backpropagation."""
-        return self._like(tensor.detach() for tensor in self)
+        return self._like([tensor.detach() for tensor in self])
 
     def to(self, *args: Any, **kwargs: Any) -> RecurrentState:
         """Each tensor's ``to(...)``: another device or dtype."""
-        return self._like(tensor.to(*args, **kwargs) for tensor in self)
+        return self._like([tensor.to(*args, **kwargs) for tensor in self])
 
     def select(self, indices: Int[Tensor, " chosen"] | Sequence[int]) -> RecurrentState:
         """The states of some sequences of the batch, in the order given; one may come twice (beam search).
@@ -144,14 +144,14 @@ class RecurrentState(tuple[Tensor, ...]):
             raise ArgumentTypeError(f"indices: expected integers, got {picked.dtype}; convert with .to(torch.int64)")
         if picked.dim() != 1:
             raise ShapeError(f"indices: expected one axis, got shape {tuple(picked.shape)}; flatten them")
-        picked = picked.to(torch.int64)
-        try:
-            return self._like(tensor.index_select(1, picked) for tensor in self)
-        except IndexError:
-            batch = self[0].shape[1]
-            raise ShapeError(
-                f"indices: expected positions in [0, {batch}), got {picked.tolist()[:8]}; the batch has {batch} rows"
-            ) from None
+        batch = self[0].shape[1] if self else 0
+        if not torch.compiler.is_compiling() and picked.numel() > 0:
+            least, most = (int(n) for n in torch.aminmax(picked))
+            if least < 0 or most >= batch:
+                raise ShapeError(
+                    f"indices: expected positions in [0, {batch}), got {least} to {most}; the batch has {batch} rows"
+                )
+        return self._like([tensor.index_select(1, picked.to(torch.int64)) for tensor in self])
 
     def to_bytes(self) -> bytes:
         """The state as safetensors bytes, for a server that must carry a stream on elsewhere.

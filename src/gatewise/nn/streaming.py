@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gatewise.engines import geometry, run
+from gatewise.engines import geometry
 from gatewise.engines import step as engine_step
 from gatewise.errors import ArgumentError
 from gatewise.nn.arguments import no_type_check
+from gatewise.nn.autocast import run_call
 from gatewise.nn.edge import Form, enter_streams
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class Streaming:
             )
         batched = geometry.check_row(type(self).__name__, "x_t", x_t, self.input_size)
         drops = self.training and (self.dropout or self.recurrent_dropout or self.weight_drop)
-        if drops or self.residual or any(self.zoneout) or torch.is_autocast_enabled(x_t.device.type):
+        traced = torch.compiler.is_compiling() or torch._C._is_any_autocast_enabled()
+        if traced or drops or self.residual or any(self.zoneout):
             return _step_by_call(self, x_t, state, streams, batched)
         tensors = self._tensors(None)
         geometry.check_like("x_t", x_t, tensors[0][0])
@@ -100,5 +102,6 @@ def _step_by_call(
         streams = {name: row.unsqueeze(axis) if isinstance(row, Tensor) else row for name, row in streams.items()}
     elif isinstance(streams, Sequence):
         streams = [row.unsqueeze(axis) if isinstance(row, Tensor) else row for row in streams]
-    output, new = module.forward(x_t.unsqueeze(axis), state, streams=streams)
+    call, form = module._call(x_t.unsqueeze(axis), state, streams, names=("x_t", "state"))
+    output, new = module._leave(run_call(call), form, False)
     return output.squeeze(axis), new

@@ -14,9 +14,9 @@ from gatewise.engines import step as engine_step
 from gatewise.errors import ArgumentTypeError
 from gatewise.nn import arguments as check
 from gatewise.nn.arguments import no_type_check
+from gatewise.nn.autocast import autocast_dtype, autocast_is_on
 from gatewise.nn.edge import split_state
 from gatewise.nn.init import initialise
-from gatewise.nn.recurrent import autocast_dtype
 from gatewise.nn.torch_like import rnn_cell
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell"]
@@ -91,7 +91,7 @@ class _CellModule(torch.nn.Module):
         return new if batched else tuple([s.squeeze(0) for s in new])
 
     def _run(self, x: Tensor, states: tuple[Tensor, ...], tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        if torch.is_autocast_enabled(x.device.type):
+        if autocast_is_on(x.device.type):
             with torch.autocast(x.device.type, enabled=False):
                 return engine_step(self.program, (x,), states, tensors, self.engine)[1]
         return engine_step(self.program, (x,), states, tensors, self.engine)[1]
