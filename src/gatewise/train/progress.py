@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TextIO, runtime_checkable
+from typing import IO, Any, Protocol, cast, runtime_checkable
 
 import rich.console
 import rich.progress
@@ -23,6 +23,23 @@ __all__ = [
     "choose",
     "estimate",
 ]
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """What lines are written to: sys.stderr, an open file, io.StringIO."""
+
+    def write(self, text: str, /) -> int:
+        """Write some text."""
+        ...
+
+    def flush(self) -> None:
+        """Write it through."""
+        ...
+
+    def isatty(self) -> bool:
+        """Tell whether it is a terminal."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -152,7 +169,7 @@ class LineProgress:
         every: seconds between two lines within an epoch.
     """
 
-    def __init__(self, stream: TextIO | None = None, *, every: float = 30.0) -> None:
+    def __init__(self, stream: Stream | None = None, *, every: float = 30.0) -> None:
         self._stream = stream
         self._every = every
         self._plan: Plan | None = None
@@ -190,7 +207,9 @@ class LineProgress:
 
     def _write(self, text: str) -> None:
         self._last = time.monotonic()
-        print(text, file=self._stream or sys.stderr, flush=True)
+        stream: Stream = self._stream if self._stream is not None else sys.stderr
+        stream.write(f"{text}\n")
+        stream.flush()
 
 
 class BarProgress:
@@ -263,7 +282,7 @@ class BarProgress:
         self.message(text)
 
 
-def choose(stream: TextIO | None = None, *, silent: bool = False) -> Progress:
+def choose(stream: Stream | None = None, *, silent: bool = False) -> Progress:
     """Pick the progress that fits a stream.
 
     Args:
@@ -280,9 +299,9 @@ def choose(stream: TextIO | None = None, *, silent: bool = False) -> Progress:
     """
     if silent:
         return SilentProgress()
-    target = stream or sys.stderr
+    target: Stream = stream if stream is not None else sys.stderr
     if target.isatty():
-        console = rich.console.Console(file=target)
+        console = rich.console.Console(file=cast(IO[str], target))
         if not console.is_dumb_terminal:
             return BarProgress(console)
     return LineProgress(target)
