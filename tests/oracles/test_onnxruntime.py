@@ -120,14 +120,8 @@ def test_from_given_states(cell: str, direction: str, lengths: list[int] | None)
 
 @each_cell
 @each_direction
-def test_from_zero_states(cell: str, direction: str) -> None:
-    check(random_call(cell, direction, lengths=[3, 7, 1, 5], states=False))
-
-
-@each_cell
-@each_direction
-def test_without_bias(cell: str, direction: str) -> None:
-    check(random_call(cell, direction, bias=False))
+def test_from_zero_states_without_bias(cell: str, direction: str) -> None:
+    check(random_call(cell, direction, lengths=[3, 7, 1, 5], states=False, bias=False))
 
 
 def swept(
