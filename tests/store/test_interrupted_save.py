@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from gatewise.errors import StoreError
+from gatewise.store import folder as folder_module
 from gatewise.store import load_model
 from tests.store.models import attempt, same_tensors, save
 
@@ -137,6 +138,44 @@ def test_an_error_at_every_call_leaves_the_old_model_and_no_litter(tmp_path, mon
         assert same_tensors(stored.tensors, NEW if stored.config["v"] else OLD)
         assert not [name for name in os.listdir(folder) if name.startswith(".")]
     pytest.fail("the save never ended")
+
+
+@pytest.mark.parametrize("after", ["config.json", "model.safetensors"])
+def test_a_save_between_two_reads(tmp_path, monkeypatch, after):
+    """The folder is replaced just after one of its files was read: the load starts again."""
+    save(tmp_path, tensors=OLD, config={"v": 0})
+    read, done = folder_module.read_file, []
+
+    def read_then_save(path, *, limit):
+        data = read(path, limit=limit)
+        if path.name == after and not done:
+            done.append(True)
+            save(tmp_path, tensors=NEW, config={"v": 1})
+        return data
+
+    monkeypatch.setattr(folder_module, "read_file", read_then_save)
+    stored = load_model(tmp_path)
+    assert done
+    assert same_tensors(stored.tensors, NEW if stored.config["v"] else OLD)
+    assert stored.config["v"] == (after == "config.json")
+
+
+def test_a_folder_that_never_rests(tmp_path, monkeypatch):
+    save(tmp_path, tensors=OLD, config={"v": 0})
+    read, turns = folder_module.read_file, []
+
+    def read_then_save(path, *, limit):
+        data = read(path, limit=limit)
+        if path.name == "config.json" and len(turns) < 50:
+            turns.append(True)
+            with monkeypatch.context() as patch:
+                patch.setattr(folder_module, "read_file", read)
+                save(tmp_path, tensors=NEW if len(turns) % 2 else OLD, config={"v": len(turns)})
+        return data
+
+    monkeypatch.setattr(folder_module, "read_file", read_then_save)
+    with pytest.raises(StoreError, match="keeps changing"):
+        load_model(tmp_path)
 
 
 def test_loading_while_another_saves(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import threading
 
@@ -101,7 +102,8 @@ def test_ctrl_c_during_validation():
 
 
 def test_an_interrupted_run_is_continued_bit_for_bit(tmp_path):
-    train(batches=Pressing((1, 3)), checkpoint_folder=tmp_path)
+    _, cut = train(batches=Pressing((1, 3)), checkpoint_folder=tmp_path)
+    assert any(name.startswith(f"step-{cut.steps:012}-") for name in os.listdir(tmp_path)), "work was lost"
     train(batches=Pressing((2, 9)), checkpoint_folder=tmp_path)  # at an epoch's last step
     resumed, history = train(checkpoint_folder=tmp_path)
     whole, expected = train()

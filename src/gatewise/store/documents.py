@@ -45,7 +45,7 @@ def parse_json(data: bytes, source: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         text = data.decode("utf-8")
         _check_depth(text)
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
         text = canonical_json(value).decode("utf-8")
     except UnicodeError as error:
         raise _damaged(source, f"it is not UTF-8 text ({error.reason})") from error
@@ -157,13 +157,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"the number {name} is not JSON")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"the number {text[:40]} is too large")
-    return value
 
 
 def _damaged(source: str | os.PathLike[str], what: str) -> StoreError:
