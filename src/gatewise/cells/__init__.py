@@ -77,9 +77,7 @@ def describe(name: str) -> CellInfo:
     return CellInfo(found.name, found.title, found.cite, found.doc, dict(found.options))
 
 
-def get(
-    cell: str | Cell | Program, *, bias: bool = True, layer_norm: bool = False, **options: Any
-) -> Program:
+def get(cell: object, *, bias: bool = True, layer_norm: bool = False, **options: Any) -> Program:
     """The program of a cell.
 
     Args:

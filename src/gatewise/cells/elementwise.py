@@ -9,7 +9,13 @@ def indrnn(gate, state):
     return relu(gate.h)
 
 
-@cell(states="c", gates="f:input r:input", retain="f", title="Simple recurrent unit", cite="Lei et al. 2018, eq. 1-4")
+@cell(
+    states="c",
+    gates="f:input r:input",
+    retain="f",
+    title="Simple recurrent unit",
+    cite="Lei et al. 2018, eq. 1-4",
+)
 def sru(gate, state, stream, unit):
     """A gated running average with a highway connection; the output h is not its state.
 
@@ -23,7 +29,14 @@ def sru(gate, state, stream, unit):
     return h, c
 
 
-@cell(states="h", gates="f:input i:input n:input", retain="f", admit="i", title="minLSTM", cite="Feng et al. 2024, sec. 3.2")
+@cell(
+    states="h",
+    gates="f:input i:input n:input",
+    retain="f",
+    admit="i",
+    title="minLSTM",
+    cite="Feng et al. 2024, sec. 3.2",
+)
 def min_lstm(gate, state):
     """An LSTM whose gates see only the input, normalised to sum to one: linear in its state."""
     f, i = sigmoid(gate.f), sigmoid(gate.i)

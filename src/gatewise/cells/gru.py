@@ -44,7 +44,9 @@ def ugrnn(gate, state):
     return g * state.h + (1 - g) * tanh(gate.n)
 
 
-@cell(states="h", gates="z:split n:split", retain="z", title="Light GRU", cite="Ravanelli et al. 2018, eq. 8-10")
+@cell(
+    states="h", gates="z:split n:split", retain="z", title="Light GRU", cite="Ravanelli et al. 2018, eq. 8-10"
+)
 def ligru(gate, state, stream):
     """The light GRU for speech: no reset gate, a rectifier, normalised input products.
 

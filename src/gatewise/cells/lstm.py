@@ -3,9 +3,7 @@
 from gatewise.spec import cell, normalize, project, sigmoid, tanh
 
 
-@cell(
-    states="h c", gates="i g o", admit="i", title="LSTM of 1997", cite="Hochreiter & Schmidhuber 1997"
-)
+@cell(states="h c", gates="i g o", admit="i", title="LSTM of 1997", cite="Hochreiter & Schmidhuber 1997")
 def lstm_1997(gate, state):
     """The first LSTM: input and output gates, a memory that never forgets.
 
@@ -20,13 +18,18 @@ def lstm_1997(gate, state):
     cite="Hochreiter & Schmidhuber 1997; Gers et al. 2000",
 )  # fmt: skip
 def lstm(gate, state):
-    """LSTM with a forget gate: torch's LSTM."""
+    """LSTM with a forget gate, the one that is meant where nothing is added: torch's LSTM."""
     c = sigmoid(gate.f) * state.c + sigmoid(gate.i) * tanh(gate.g)
     return sigmoid(gate.o) * tanh(c), c
 
 
 @cell(
-    states="h c", gates="i f g o", retain="f", admit="i", title="Peephole LSTM", cite="Gers & Schmidhuber 2000"
+    states="h c",
+    gates="i f g o",
+    retain="f",
+    admit="i",
+    title="Peephole LSTM",
+    cite="Gers & Schmidhuber 2000",
 )
 def lstm_peephole(gate, state, unit):
     """LSTM whose gates see the memory: input and forget gate the old one, the output gate the new one."""
@@ -51,7 +54,10 @@ def lstm_coupled(gate, state):
     cite="Sak et al. 2014",
 )  # fmt: skip
 def lstm_projected(gate, state):
-    """LSTM whose output is projected to a smaller width before it recurs: torch's LSTM with proj_size."""
+    """LSTM whose output is projected to a smaller width before it recurs: torch's LSTM with proj_size.
+
+    Without the peepholes and the second, non-recurrent projection of the paper.
+    """
     c = sigmoid(gate.f) * state.c + sigmoid(gate.i) * tanh(gate.g)
     return project(sigmoid(gate.o) * tanh(c)), c
 
@@ -63,8 +69,8 @@ def lstm_projected(gate, state):
 def lstm_layer_norm(gate, state):
     """LSTM with layer normalisation of each gate's two products and of the cell state before its tanh.
 
-    The products are normalised gate by gate with a gain; the gate's bias follows. The cell state has a gain
-    and a shift.
+    The products are normalised gate by gate (the paper normalises all gates of a product together), each with a
+    gain; the gate's bias follows. The cell state has a gain and a shift.
     """
     c = sigmoid(gate.f) * state.c + sigmoid(gate.i) * tanh(gate.g)
     return sigmoid(gate.o) * tanh(normalize(c, "norm_c")), c

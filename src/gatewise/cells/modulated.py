@@ -14,7 +14,9 @@ def gru_d(gate, state, stream, unit):
     observation. A missing value decays from the last one seen to its mean, the state decays to zero.
     """
     seen = greater(stream.m, 0.5)
-    decay_x = exp(-relu(unit("decay_x", width="input") * stream.d + unit("decay_x_bias", width="input", init="zeros")))
+    decay_x = exp(
+        -relu(unit("decay_x", width="input") * stream.d + unit("decay_x_bias", width="input", init="zeros"))
+    )
     decay_h = exp(-relu(recur(stream.d, "decay_h", "hidden") + unit("decay_h_bias", init="zeros")))
     last = select(seen, stream.x, state.last)
     mean = unit("mean", width="input", init="zeros")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -11,8 +11,7 @@ from gatewise.spec.program import Program
 __all__ = ["StackCall", "StackResult"]
 
 
-@dataclass(slots=True, kw_only=True)
-class StackCall:
+class StackCall(NamedTuple):
     """A whole stack of recurrent layers over a batch of sequences.
 
     Attributes:
@@ -66,8 +65,7 @@ class StackCall:
         return 2 if self.bidirectional else 1
 
 
-@dataclass(slots=True)
-class StackResult:
+class StackResult(NamedTuple):
     """What comes back.
 
     Attributes:

@@ -107,7 +107,9 @@ def explain(call: StackCall) -> Explanation:
     reasons = reasons_against(*operands)
     chosen = "torch"
     if not wants:
-        able = [e.name for e in PROGRAM_ENGINES if call.engine in ("auto", e.name) and reasons[e.name] is None]
+        able = [
+            e.name for e in PROGRAM_ENGINES if call.engine in ("auto", e.name) and reasons[e.name] is None
+        ]
         if not able:
             raise EngineError(f"engine: {call.engine!r} cannot run this call: {reasons.get(call.engine)}")
         chosen = able[0]

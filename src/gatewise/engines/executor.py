@@ -5,8 +5,9 @@ Used inside the operator, where autograd does not look; derivatives come as prog
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from gatewise.engines.generate import loop_function, step_function
 from gatewise.engines.reference import random_masks
 from gatewise.engines.scan import linear_scan
 from gatewise.engines.schedule import schedule
-from gatewise.engines.sizes import sizes_of
+from gatewise.engines.sizes import sizes_of, template
 from gatewise.spec.linearity import coefficients
 from gatewise.spec.program import Program, TensorSpec, bind
 
@@ -52,6 +53,7 @@ def run(
     """Runs a program over all steps; arguments as in :func:`gatewise.engines.reference.unroll`."""
     sizes = sizes_of(program, inputs, states, tensors)
     steps, rows = _extent(inputs, states)
+    like = template(inputs, states)
     drawn = random_masks(program, seed, stream, start, steps, rows, sizes)
     masks = {node: mask.expand(steps, -1, -1) for node, mask in drawn.items()}
     scan = allow_scan and steps > 1 and bool(program.states) and program.is_linear_in_state
@@ -67,11 +69,12 @@ def run(
         if scan:
             previous, following = _scan(program, inputs, states, tensors, sizes, masks, order, steps, reverse)
         function = loop_function(program, scan)
-        wanted, final = function(inputs, states, tensors, masks, sizes, order, steps, previous, following)
+        wanted, final = function(
+            inputs, states, tensors, masks, sizes, like, order, steps, previous, following
+        )
         if scan:
             final = tuple(sequence[0 if reverse else -1] for sequence in following)
         values = dict(zip(plan.wanted, wanted, strict=True))
-    like = inputs[0] if inputs else states[0]
 
     def full(node: int) -> Tensor:
         """A wanted value with its time and batch axes, also where it is the same at every step."""
@@ -98,7 +101,7 @@ def _extent(inputs: Sequence[Tensor], states: Sequence[Tensor]) -> tuple[int, in
 
 def _scan(
     program: Program, inputs: Sequence[Tensor], states: Sequence[Tensor], tensors: Sequence[Tensor],
-    sizes: Mapping[str, int], masks: Mapping[int, Tensor], order: range, steps: int, reverse: bool,
+    sizes: Mapping[str, Any], masks: Mapping[int, Tensor], order: range, steps: int, reverse: bool,
 ) -> tuple[list[Tensor], list[Tensor]]:  # fmt: skip
     """The states before and after every step, by a parallel scan over their coefficients."""
     pair = coefficients(program)
@@ -110,7 +113,7 @@ def _scan(
     rows = _extent(inputs, states)[1]
     wanted, _ = loop_function(pair)(
         [used[stream.name] for stream in pair.inputs] or inputs, (),
-        [known[spec.name] for spec in pair.tensors], pair_masks, sizes, order, steps, (), (),
+        [known[spec.name] for spec in pair.tensors], pair_masks, sizes, template(inputs, states), order, steps, (), (),
     )  # fmt: skip
     by_node = dict(zip(schedule(pair).wanted, wanted, strict=True))
     previous, following = [], []
@@ -130,18 +133,18 @@ def _masks_of(program: Program, other: Program, masks: Mapping[int, Tensor]) -> 
     return {k: by_attribute[n.attribute] for k, n in enumerate(other.nodes) if n.op == "keep"}
 
 
-def _gradient(program: Program, spec: TensorSpec, sizes: Mapping[str, int], full, like: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+def _gradient(
+    program: Program, spec: TensorSpec, sizes: Mapping[str, Any], full: Callable[[int], Tensor], like: Tensor
+) -> Tensor:
     """One parameter's gradient: outer products or values, summed over time and batch."""
-    entries = [entry for entry in program.sums if entry.tensor == spec.name]
     parts = [name for name, _ in spec.parts]
-    joined = (
-        spec.kind == "matrix" and spec.blocks == 1 and [entry.part for entry in _by_part(entries, parts)] == parts
-        and len({entry.args[1] for entry in entries}) == 1
-    )  # fmt: skip
-    if joined:
-        ordered = _by_part(entries, parts)
-        left = torch.cat([full(entry.args[0]) for entry in ordered], -1).flatten(0, 1)
-        return left.t() @ full(ordered[0].args[1]).flatten(0, 1)
+    entries = [entry for entry in program.sums if entry.tensor == spec.name]
+    entries.sort(key=lambda entry: parts.index(entry.part))
+    whole = [entry.part for entry in entries] == parts
+    if spec.kind == "matrix" and spec.blocks == 1 and whole and len({e.args[1] for e in entries}) == 1:
+        left = torch.cat([full(entry.args[0]) for entry in entries], -1).flatten(0, 1)
+        joined: Tensor = left.t() @ full(entries[0].args[1]).flatten(0, 1)
+        return joined
     result = like.new_zeros(program.shape(spec, sizes))
     start = 0
     for part, width in spec.parts:
@@ -151,10 +154,6 @@ def _gradient(program: Program, spec: TensorSpec, sizes: Mapping[str, int], full
             if entry.part == part:
                 result[rows] += _summed([full(i).flatten(0, 1) for i in entry.args], spec.blocks)
     return result
-
-
-def _by_part(entries, parts):  # type: ignore[no-untyped-def]
-    return sorted(entries, key=lambda entry: parts.index(entry.part))
 
 
 def _summed(values: list[Tensor], blocks: int) -> Tensor:
@@ -169,8 +168,10 @@ def _summed(values: list[Tensor], blocks: int) -> Tensor:
 
 def run_step(
     program: Program, inputs: Sequence[Tensor], states: Sequence[Tensor], tensors: Sequence[Tensor],
-    sizes: Mapping[str, int], masks: Mapping[int, Tensor],
+    sizes: Mapping[str, Any], masks: Mapping[int, Tensor],
 ) -> tuple[Tensor, tuple[Tensor, ...]]:  # fmt: skip
     """One step of a program that has an output: (output, next states)."""
-    output, _, following = step_function(program)(inputs, states, tensors, masks, sizes)
+    output, _, following = step_function(program)(
+        inputs, states, tensors, masks, sizes, template(inputs, states)
+    )
     return output[0], following

@@ -44,7 +44,7 @@ def loop_function(program: Program, scan: bool = False) -> Callable[..., Any]:
 
 @lru_cache(maxsize=1024)
 def step_function(program: Program) -> Callable[..., Any]:
-    """The compiled single step: (inputs, states, tensors, masks, widths) -> (output, emits, next states)."""
+    """The compiled single step: (inputs, states, tensors, masks, widths, like) -> (output, emits, next states)."""
     return _compile(_Writer(program, schedule(program), False).step_text())
 
 
@@ -69,9 +69,8 @@ class _Writer:
     # --- whole texts
 
     def loop_text(self) -> str:
-        """def run(inputs, states, tensors, masks, w, order, steps, prev, following): all steps."""
-        lines = ["def run(inputs, states, tensors, masks, w, order, steps, prev, following):"]
-        lines.append("    like = inputs[0] if inputs else states[0]")
+        """def run(inputs, states, tensors, masks, w, like, order, steps, prev, following): all steps."""
+        lines = ["def run(inputs, states, tensors, masks, w, like, order, steps, prev, following):"]
         body = self.phase(STATIC) + self.phase(PRE)
         if not self.scan and self.program.states:
             body += self.loop()
@@ -91,9 +90,9 @@ class _Writer:
         return "\n".join(lines + [f"    {line}" for line in body]) + "\n"
 
     def step_text(self) -> str:
-        """def run(inputs, states, tensors, masks, w): one step."""
+        """def run(inputs, states, tensors, masks, w, like): one step."""
         self.single = True
-        body = ["like = states[0] if states else inputs[0]"]
+        body: list[str] = []
         for phase in (STATIC, PRE, LOOP, POST):
             body += self.phase(phase)
         for group in ("output", "emits", "next"):
@@ -105,7 +104,10 @@ class _Writer:
             listed = ", ".join(self.value(i, tensor=True) for i in nodes)
             body.append(f"{group} = ({listed}{',' if listed else ''})")
         body.append("return output, emits, next")
-        return "\n".join(["def run(inputs, states, tensors, masks, w):"] + [f"    {b}" for b in body]) + "\n"
+        return (
+            "\n".join(["def run(inputs, states, tensors, masks, w, like):"] + [f"    {b}" for b in body])
+            + "\n"
+        )
 
     def loop(self) -> list[str]:
         """The time loop."""

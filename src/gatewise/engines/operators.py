@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from gatewise.engines.launch import launch
-from gatewise.engines.sizes import sizes_of
+from gatewise.engines.sizes import sizes_of, template
 from gatewise.spec.derivative import OUTPUT, Names, differentiate, recorded
 from gatewise.spec.program import Program, bind
 
@@ -128,7 +128,15 @@ def _through_operator(call: _Call, operands: Sequence[Tensor]) -> tuple[Tensor, 
     inputs, states, tensors, seed = call.split(operands)
     return tuple(
         _operator(
-            inputs, states, tensors, seed, call.program.text, call.reverse, call.stream, call.start, call.engine
+            inputs,
+            states,
+            tensors,
+            seed,
+            call.program.text,
+            call.reverse,
+            call.stream,
+            call.start,
+            call.engine,
         )
     )
 
@@ -139,8 +147,8 @@ def _fake(  # type: ignore[no-untyped-def]
 ) -> list[Tensor]:
     parsed = _program(program)
     sizes = sizes_of(parsed, inputs, states, tensors)
-    like = inputs[0] if inputs else states[0]
-    steps, rows = like.shape[0], like.shape[1]
+    like = template(inputs, states)
+    steps, rows = (inputs[0].shape[0], inputs[0].shape[1]) if inputs else (0, states[0].shape[0])
     nodes = ([] if parsed.output is None else [parsed.output]) + [node for _, node in parsed.emits]
     made = [like.new_empty((steps, rows, bind(parsed.nodes[node].width, sizes))) for node in nodes]
     made += [state.new_empty(state.shape) for state in states]
@@ -175,17 +183,22 @@ def _backward(
     program = call.program
     inputs, states, tensors, seed = call.split(operands)
     needs = call.split(needed)
-    given = call.result(gradients)  # type: ignore[arg-type]
-    sequences = dict(zip(_sequence_names(program), outputs, strict=True))
-    wanted_inputs = tuple(s.name for s, need in zip(program.inputs, needs[0], strict=True) if need and not s.boolean)
+    names_given = _sequence_names(program)
+    after = len(names_given) + len(program.states)
+    given = dict(zip(names_given, gradients[: len(names_given)], strict=True))
+    given_states, given_sums = gradients[len(names_given) : after], gradients[after:]
+    sequences = dict(zip(names_given, outputs, strict=True))
+    wanted_inputs = tuple(
+        s.name for s, need in zip(program.inputs, needs[0], strict=True) if need and not s.boolean
+    )
     wanted_tensors = tuple(t.name for t, need in zip(program.tensors, needs[2], strict=True) if need)
-    present = [name for name, g in given.sequences.items() if g is not None]
-    sums = {f"sum:{t.name}": g for t, g in zip(program.gradients, given.gradients, strict=True) if g is not None}
+    present = {name: g for name, g in given.items() if g is not None}
+    sums = {f"sum:{t.name}": g for t, g in zip(program.gradients, given_sums, strict=True) if g is not None}
     derived = _derivative_call(call, (*present, *sums), wanted_inputs, wanted_tensors, again)
 
     names = Names.of(program)
     streams = {stream.name: x for stream, x in zip(program.inputs, inputs, strict=True)}
-    streams |= {names.cotangent(name): given.sequences[name] for name in present}
+    streams |= {names.cotangent(name): g for name, g in present.items()}
     streams |= {names.saved(node): sequences[holder] for node, holder in program.held.items()}
     read = {stream.name for stream in derived.program.inputs}
     for state, first, node in zip(program.states, states, program.next, strict=True):
@@ -194,7 +207,7 @@ def _backward(
     weights = {spec.name: tensor for spec, tensor in zip(program.tensors, tensors, strict=True)}
     weights |= {names.cotangent(name): g for name, g in sums.items()}
     carried = [
-        torch.zeros_like(state) if g is None else g for state, g in zip(states, given.states, strict=True)
+        torch.zeros_like(state) if g is None else g for state, g in zip(states, given_states, strict=True)
     ]
     flat = [streams[s.name] for s in derived.program.inputs] + carried
     flat += [weights[t.name] for t in derived.program.tensors] + ([seed] if call.has_seed else [])
@@ -235,7 +248,8 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
-        operands, outputs = ctx.saved_tensors[: ctx.operands], ctx.saved_tensors[ctx.operands :]
+        saved = ctx.saved_tensors
+        operands, outputs = saved[: ctx.operands], saved[ctx.operands :]
         found = _backward(
             ctx.call, operands, outputs, gradients, ctx.needs_input_grad[2:], torch.is_grad_enabled(), _apply
         )
@@ -253,7 +267,8 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> N
 
 
 def _operator_backward(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
-    operands, outputs = ctx.saved_tensors[: ctx.operands], ctx.saved_tensors[ctx.operands :]
+    saved = ctx.saved_tensors
+    operands, outputs = saved[: ctx.operands], saved[ctx.operands :]
     needed = [flag for group in ctx.needs_input_grad[:3] for flag in group]
     call: _Call = ctx.call
     if call.has_seed:
@@ -289,7 +304,11 @@ def _vmap(info: Any, in_dims: Any, *args: Any) -> tuple[list[Tensor], list[int]]
 
 
 def _fold(x: Tensor, dim: int | None, size: int, axis: int) -> Tensor:
-    moved = x.unsqueeze(axis).expand(*x.shape[:axis], size, *x.shape[axis:]) if dim is None else x.movedim(dim, axis)
+    moved = (
+        x.unsqueeze(axis).expand(*x.shape[:axis], size, *x.shape[axis:])
+        if dim is None
+        else x.movedim(dim, axis)
+    )
     return moved.flatten(axis, axis + 1)
 
 

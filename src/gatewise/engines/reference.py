@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from gatewise.engines.philox import keep_mask
-from gatewise.engines.sizes import sizes_of
+from gatewise.engines.sizes import sizes_of, template
 from gatewise.spec.operations import OPERATIONS
 from gatewise.spec.program import Node, Program, TensorSpec, bind
 
@@ -29,7 +29,7 @@ def _torch_form(op: str) -> Any:
     return eval(f"lambda {', '.join(row.arguments)}: {row.torch}", {"torch": torch, "F": F})
 
 
-def weight_part(tensor: Tensor, spec: TensorSpec, part: str, sizes: Mapping[str, int]) -> Tensor:
+def weight_part(tensor: Tensor, spec: TensorSpec, part: str, sizes: Mapping[str, Any]) -> Tensor:
     """The rows of one named part of a parameter tensor."""
     start = 0
     for name, width in spec.parts:
@@ -56,7 +56,7 @@ def evaluate(
     inputs: Mapping[str, Tensor],
     states: Mapping[str, Tensor],
     tensors: Mapping[str, Tensor],
-    sizes: Mapping[str, int],
+    sizes: Mapping[str, Any],
     masks: Mapping[int, Tensor],
 ) -> list[Tensor]:
     """All values of one step.
@@ -71,8 +71,7 @@ def evaluate(
     Returns:
         One tensor a node; parameters and numbers have no batch axis.
     """
-    like = next(iter(states.values()), None)
-    like = next(iter(inputs.values())) if like is None else like
+    like = template(list(inputs.values()), list(states.values()))
     values: list[Tensor] = []
     for index, node in enumerate(program.nodes):
         args = [values[i] for i in node.args]
@@ -82,12 +81,13 @@ def evaluate(
 
 def _value(
     program: Program, index: int, node: Node, args: list[Tensor], inputs: Mapping[str, Tensor],
-    states: Mapping[str, Tensor], tensors: Mapping[str, Tensor], sizes: Mapping[str, int],
+    states: Mapping[str, Tensor], tensors: Mapping[str, Tensor], sizes: Mapping[str, Any],
     masks: Mapping[int, Tensor], like: Tensor,
 ) -> Tensor:  # fmt: skip
     op, attribute = node.op, node.attribute
     if op in OPERATIONS:
-        return _torch_form(op)(*args)
+        result: Tensor = _torch_form(op)(*args)
+        return result
     if op == "const":
         return like.new_tensor(attribute)
     if op == "input":
@@ -101,8 +101,10 @@ def _value(
     if op == "sum":
         return args[0].sum(-1, keepdim=True)
     if op == "spread":
-        return args[0].expand(*args[0].shape[:-1], bind(node.width, sizes)) if args[0].dim() else args[0].expand(
-            *like.shape[:-1], bind(node.width, sizes)
+        return (
+            args[0].expand(*args[0].shape[:-1], bind(node.width, sizes))
+            if args[0].dim()
+            else args[0].expand(*like.shape[:-1], bind(node.width, sizes))
         )
     references = (str(attribute),) if isinstance(attribute, str) else tuple(map(str, attribute))  # type: ignore[arg-type]
     spec = program.tensor(references[0].split(".")[0])
@@ -120,7 +122,13 @@ def _width(attribute: object) -> str | int:
 
 
 def random_masks(
-    program: Program, seed: Tensor | None, stream: int, start: int, steps: int, rows: int, sizes: Mapping[str, int]
+    program: Program,
+    seed: Tensor | None,
+    stream: int,
+    start: int,
+    steps: int,
+    rows: int,
+    sizes: Mapping[str, Any],
 ) -> dict[int, Tensor]:
     """The random truth values of a run, (steps, rows, units) by node; (1, rows, units) for one a sequence."""
     masks: dict[int, Tensor] = {}
@@ -128,11 +136,11 @@ def random_masks(
         if node.op == "keep":
             if seed is None:
                 raise ValueError("seed: expected a tensor, since the program draws random masks")
-            site, probability, per = node.attribute  # type: ignore[misc]
-            number = (int(site) << 24) | stream
+            site, probability, per = cast(tuple[int, float, str], node.attribute)
+            number = (site << 24) | stream
             once = per == "sequence"
             masks[index] = keep_mask(
-                seed, number, float(probability), 0 if once else start, 1 if once else steps, rows,
+                seed, number, probability, 0 if once else start, 1 if once else steps, rows,
                 bind(node.width, sizes),
             )  # fmt: skip
     return masks
@@ -184,9 +192,9 @@ def unroll(
     if reverse:
         rows = {name: listed[::-1] for name, listed in rows.items()}
     sequences = {
-        name: torch.stack(rows[name]) if steps else inputs[0].new_zeros(
-            0, inputs[0].shape[1], bind(program.nodes[node].width, sizes)
-        )
+        name: torch.stack(rows[name])
+        if steps
+        else inputs[0].new_zeros(0, inputs[0].shape[1], bind(program.nodes[node].width, sizes))
         for name, node in given
     }
     return sequences, tuple(current[state.name] for state in program.states)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
 from gatewise.spec.program import Program
 
-__all__ = ["sizes_of"]
+__all__ = ["sizes_of", "template"]
 
 
 def sizes_of(
     program: Program, inputs: Sequence[Tensor], states: Sequence[Tensor], tensors: Sequence[Tensor]
-) -> dict[str, int]:
-    """Sizes by width, from streams and states first, then from the parameters.
+) -> dict[str, Any]:
+    """Sizes by width (numbers, or symbols while a graph is traced), from streams and states first, then from the parameters.
 
     Example:
         >>> import torch
@@ -23,7 +24,7 @@ def sizes_of(
         >>> sizes_of(gru, [torch.zeros(7, 2, 3)], [torch.zeros(2, 4)], [])
         {'hidden': 4, 'input': 3}
     """
-    sizes: dict[str, int] = {}
+    sizes: dict[str, Any] = {}
     for state, tensor in zip(program.states, states, strict=True):
         if isinstance(state.width, str):
             sizes[state.width] = tensor.shape[-1]
@@ -36,7 +37,14 @@ def sizes_of(
         missing = [width for _, width in spec.parts if isinstance(width, str) and width not in sizes]
         if missing and len(set(missing)) == 1:
             known = sum(
-                width if isinstance(width, int) else sizes[width] for _, width in spec.parts if width != missing[0]
+                width if isinstance(width, int) else sizes[width]
+                for _, width in spec.parts
+                if width != missing[0]
             )
             sizes[missing[0]] = (tensor.shape[0] - known) // len(missing)
     return sizes
+
+
+def template(inputs: Sequence[Tensor], states: Sequence[Tensor]) -> Tensor:
+    """An operand whose dtype and device the run computes in: the first that holds numbers."""
+    return next(tensor for tensor in (*states, *inputs) if tensor.is_floating_point())

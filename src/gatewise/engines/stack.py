@@ -92,7 +92,14 @@ def _direction(
     tensors = list(call.tensors[index])
     if call.checkpoint_every is None:
         return recurrence(
-            program, inputs, states, tensors, reverse=reverse, seed=call.seed, stream=index, engine=call.engine
+            program,
+            inputs,
+            states,
+            tensors,
+            reverse=reverse,
+            seed=call.seed,
+            stream=index,
+            engine=call.engine,
         )
     return _in_segments(call, program, inputs, states, tensors, index, reverse)
 
@@ -106,6 +113,7 @@ def _in_segments(
     starts = list(range(0, inputs[0].shape[0], every)) or [0]
     parts: list[RecurrenceResult] = []
     count = len(inputs)
+    names = ["output"] + [f"emit:{name}" for name, _ in program.emits]
 
     def segment(start: int, *operands: Tensor) -> RecurrenceResult:
         pieces = [x[start : start + every] for x in operands[:count]]
@@ -116,11 +124,12 @@ def _in_segments(
 
     def flat(start: int, *operands: Tensor) -> tuple[Tensor, ...]:
         result = segment(start, *operands)
-        return (*result.sequences.values(), *result.states)
+        return (*(result.sequences[name] for name in names), *result.states)
 
-    names = ["output"] + [f"emit:{name}" for name, _ in program.emits]
     for start in reversed(starts) if reverse else starts:
-        values = checkpoint(flat, start, *inputs, *states, *tensors, use_reentrant=False, preserve_rng_state=False)
+        values = checkpoint(
+            flat, start, *inputs, *states, *tensors, use_reentrant=False, preserve_rng_state=False
+        )
         part = RecurrenceResult(
             dict(zip(names, values[: len(names)], strict=True)), tuple(values[len(names) :]), ()
         )
@@ -147,17 +156,13 @@ def _trace(result: RecurrenceResult) -> dict[str, Tensor]:
 
 def _packed(call: StackCall) -> StackResult:
     """A packed sequence, padded, run with its lengths, and packed again."""
-    batch_sizes = call.batch_sizes
-    padded = [pad_packed_sequence(PackedSequence(data, batch_sizes)) for data in call.inputs]  # type: ignore[arg-type]
+    padded = [pad_packed_sequence(PackedSequence(data, call.batch_sizes)) for data in call.inputs]
     lengths = padded[0][1]
-    inner = StackCall(
-        program=call.program, inputs=tuple(data for data, _ in padded), states=call.states, tensors=call.tensors,
-        num_layers=call.num_layers, bidirectional=call.bidirectional, reverse=call.reverse,
-        lengths=lengths.to(call.inputs[0].device), mask=call.mask, resets=call.resets,
-        reset_states=call.reset_states, dropout=call.dropout, recurrent_dropout=call.recurrent_dropout,
-        zoneout=call.zoneout, training=call.training, residual=call.residual, seed=call.seed,
-        return_gates=call.return_gates, checkpoint_every=call.checkpoint_every, engine=call.engine,
-    )  # fmt: skip
+    inner = call._replace(
+        inputs=tuple(data for data, _ in padded),
+        lengths=lengths.to(call.inputs[0].device),
+        batch_sizes=None,
+    )
     result = run_stack(inner)
     packed = pack_padded_sequence(result.output, lengths)
     return StackResult(packed.data, result.states, result.trace)

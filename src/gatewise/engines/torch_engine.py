@@ -7,6 +7,7 @@ through them.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, _VF
@@ -54,7 +55,9 @@ def can_run(call: StackCall) -> str | None:
         "residual": call.residual and call.num_layers > 1,
         "a single reverse direction": call.reverse,
         "checkpoint_every": call.checkpoint_every is not None,
-        "lengths with dropout between layers": call.lengths is not None and call.dropout > 0 and call.training,
+        "lengths with dropout between layers": call.lengths is not None
+        and call.dropout > 0
+        and call.training,
     }
     for name, wanted in asked.items():
         if wanted:
@@ -76,15 +79,12 @@ def run(call: StackCall) -> StackResult:
     name, bias = mode_of(call.program) or ("", False)
     weights = [tensor for layer in call.tensors for tensor in layer]
     hx = list(call.states) if len(call.states) > 1 else call.states[0]
-    dropout = float(call.dropout)
+    function: Any = _VF.lstm if name.startswith("lstm") else getattr(_VF, name)
+    common = (hx, weights, bias, call.num_layers, float(call.dropout), call.training, call.bidirectional)
     if call.batch_sizes is not None:
-        head = (call.inputs[0], call.batch_sizes, hx, weights, bias, call.num_layers, dropout)
-        tail: tuple[bool, ...] = (call.training, call.bidirectional)
+        output, *states = function(call.inputs[0], call.batch_sizes, *common)
     else:
-        head = (call.inputs[0], hx, weights, bias, call.num_layers, dropout)  # type: ignore[assignment]
-        tail = (call.training, call.bidirectional, False)
-    function = _VF.lstm if name.startswith("lstm") else getattr(_VF, name)
-    output, *states = function(*head, *tail)
+        output, *states = function(call.inputs[0], *common, False)
     return StackResult(output, tuple(states))
 
 
@@ -93,22 +93,25 @@ def _ragged(call: StackCall) -> StackResult:
     lengths = call.lengths
     if lengths is None:
         raise ValueError("lengths: expected a tensor")
-    x = call.inputs[0]
+    empty = (lengths == 0)[None, :, None]
+    # torch refuses rows without a step: they run one, on zeros, and keep their state.
+    x = call.inputs[0].masked_fill(empty, 0.0)
     sorted_lengths, order = torch.sort(lengths, descending=True, stable=True)
-    # torch refuses rows without a step: they run one and keep their state.
     packed = pack_padded_sequence(x.index_select(1, order), sorted_lengths.clamp(min=1).cpu())
-    inner = StackCall(
-        program=call.program, inputs=(packed.data,), states=tuple(s.index_select(1, order) for s in call.states),
-        tensors=call.tensors, num_layers=call.num_layers, bidirectional=call.bidirectional,
-        batch_sizes=packed.batch_sizes, dropout=call.dropout, training=call.training, engine=call.engine,
-    )  # fmt: skip
+    inner = call._replace(
+        inputs=(packed.data,),
+        states=tuple(s.index_select(1, order) for s in call.states),
+        lengths=None,
+        batch_sizes=packed.batch_sizes,
+    )
     result = run(inner)
     back = torch.argsort(order)
-    output, _ = pad_packed_sequence(PackedSequence(result.output, packed.batch_sizes), total_length=x.shape[0])
-    empty = lengths == 0
-    output = output.index_select(1, back).masked_fill(empty[None, :, None], 0.0)
+    output, _ = pad_packed_sequence(
+        PackedSequence(result.output, packed.batch_sizes), total_length=x.shape[0]
+    )
+    output = output.index_select(1, back).masked_fill(empty, 0.0)
     states = tuple(
-        torch.where(empty[None, :, None], old, new.index_select(1, back))
+        torch.where(empty, old, new.index_select(1, back))
         for old, new in zip(call.states, result.states, strict=True)
     )
     return StackResult(output, states)
@@ -116,7 +119,12 @@ def _ragged(call: StackCall) -> StackResult:
 
 # --- one step
 
-_CELL_FUNCTIONS = {"rnn_tanh": "rnn_tanh_cell", "rnn_relu": "rnn_relu_cell", "gru": "gru_cell", "lstm": "lstm_cell"}
+_CELL_FUNCTIONS = {
+    "rnn_tanh": "rnn_tanh_cell",
+    "rnn_relu": "rnn_relu_cell",
+    "gru": "gru_cell",
+    "lstm": "lstm_cell",
+}
 
 
 def can_step(program: Program, x: Tensor) -> str | None:

@@ -26,7 +26,7 @@ def _run(
     text: str, rates: str, settings: dict[str, Any], inputs: Maybe, states: Maybe, tensors: tuple[Maybe, ...],
     optional: dict[str, Maybe], reset_states: Maybe,
 ) -> tuple[Tensor, Maybe, tuple[dict[str, Tensor], ...]]:  # fmt: skip
-    found = {name: given[0] if given else None for name, given in optional.items()}
+    found: dict[str, Any] = {name: given[0] if given else None for name, given in optional.items()}
     dropout, recurrent_dropout, *zoneout = [float(rate) for rate in rates.split(",")]
     call = StackCall(
         program=_program(text), dropout=dropout, recurrent_dropout=recurrent_dropout, zoneout=tuple(zoneout), inputs=inputs, states=states, tensors=tensors,
@@ -80,6 +80,13 @@ def run_traced(call: StackCall) -> StackResult:
     # With dynamic shapes Dynamo makes variables of numbers; these are fixed for a graph.
     rates = ",".join([repr(guard_scalar(r)) for r in (call.dropout, call.recurrent_dropout, *call.zoneout)])
     output, states, trace = _opaque(
-        call.program.text, rates, settings, call.inputs, call.states, call.tensors, optional, call.reset_states or ()
+        call.program.text,
+        rates,
+        settings,
+        call.inputs,
+        call.states,
+        call.tensors,
+        optional,
+        call.reset_states or (),
     )
     return StackResult(output, states, trace if call.return_gates else None)

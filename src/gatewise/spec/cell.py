@@ -132,7 +132,9 @@ class GateSpace:
 
     def of(self, *, x: Value | None = None, h: Value | None = None) -> GateSpace:
         """The same gates with W acting on another x, R on another h (GRU-D, Mogrifier)."""
-        return GateSpace(self._builder, self._layout, self._x if x is None else x, self._h if h is None else h, self)
+        return GateSpace(
+            self._builder, self._layout, self._x if x is None else x, self._h if h is None else h, self
+        )
 
     def _note(self, name: str, value: Value) -> None:
         """Remembers where a gate's value, or one of its parts, sits, for its label."""
@@ -345,7 +347,9 @@ def _blocks(name: str, option: str | None, options: dict[str, Any]) -> int:
         return 1
     blocks = options[option]
     if not isinstance(blocks, int) or blocks < 1:
-        raise ArgumentError(f"{option}: expected a positive whole number for the cell {name!r}, got {blocks!r}")
+        raise ArgumentError(
+            f"{option}: expected a positive whole number for the cell {name!r}, got {blocks!r}"
+        )
     return blocks
 
 
@@ -420,8 +424,9 @@ def cell(
         names = [token.partition(":")[0] for token in gates.split()]
         for what, name in (("retain", retain), ("admit", admit)):
             if name is not None and name not in names:
-                raise CellDefinitionError(f"{function.__name__}: {what}: unknown gate {name!r}; it has {names}")
+                raise CellDefinitionError(
+                    f"{function.__name__}: {what}: unknown gate {name!r}; it has {names}"
+                )
         return Cell(function, dict(declaration))
 
     return declare
-

@@ -25,6 +25,8 @@ from gatewise.spec.program import Node, Program, State, Stream, Sum, Width
 __all__ = ["OUTPUT", "Names", "differentiate", "recorded", "saved_values"]
 
 OUTPUT = "output"
+
+
 @dataclass(frozen=True)
 class Names:
     """How a derivative calls what it reads and gives; each order of derivative has names of its own."""
@@ -149,7 +151,9 @@ class _Backward:
         names = self.names = Names.of(program)
         streams = list(program.inputs)
         streams += [Stream(names.previous(s.name), s.width) for s in program.states]
-        streams += [Stream(names.saved(i), program.nodes[i].width, program.nodes[i].boolean) for i in self.saved]
+        streams += [
+            Stream(names.saved(i), program.nodes[i].width, program.nodes[i].boolean) for i in self.saved
+        ]
         if program.output is not None:
             streams.append(Stream(names.cotangent(OUTPUT), program.output_width))
         streams += [Stream(names.cotangent(f"emit:{n}"), program.nodes[i].width) for n, i in program.emits]

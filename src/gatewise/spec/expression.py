@@ -80,7 +80,9 @@ class Value(Arithmetic):
 def _as_value(builder: Builder, item: object) -> Value:
     if isinstance(item, Value):
         if item.builder is not builder:
-            raise CellDefinitionError(f"{builder.name}: a value of another cell's trace was used; build it inside")
+            raise CellDefinitionError(
+                f"{builder.name}: a value of another cell's trace was used; build it inside"
+            )
         return item
     if isinstance(item, bool) or not isinstance(item, int | float):
         raise CellDefinitionError(
@@ -104,8 +106,6 @@ def _apply(op: str, *items: object) -> Value:
             f"{', '.join(type(item).__name__ for item in items)}"
         )
     return Value(builder, builder.apply(op, *(_as_value(builder, item).index for item in plain)))
-
-
 
 
 def exp(a: Operand) -> Value:
@@ -168,7 +168,7 @@ def greater(a: Operand, b: Operand) -> Value:
     return _apply("greater", a, b)
 
 
-def select(condition: Value, a: Operand, b: Operand) -> Value:
+def select(condition: Arithmetic, a: Operand, b: Operand) -> Value:
     """a where the condition holds, b elsewhere."""
     return _apply("select", condition, a, b)
 
@@ -217,7 +217,9 @@ def recur(vector: Operand, weight: str | WeightRef, width: Width | None = None) 
     if not isinstance(weight, str) or not all(piece.isidentifier() for piece in weight.split(".")):
         raise CellDefinitionError(f"recur: weight: expected a name or a gate's weight, got {weight!r}")
     if width is None:
-        raise CellDefinitionError(f'recur: width: the new weight {weight!r} needs its rows, for example "hidden"')
+        raise CellDefinitionError(
+            f'recur: width: the new weight {weight!r} needs its rows, for example "hidden"'
+        )
     stack, _, part = weight.partition(".")
     depends = _depends_on_state(value)
     role = "recurrent" if depends else "input"
@@ -255,7 +257,9 @@ def normalize(vector: Operand, name: str = "norm", *, shift: bool = True, eps: f
     value = _vector(vector, "normalize")
     builder, width = value.builder, value.width
     if width == 1:
-        raise CellDefinitionError(f"{builder.name}: normalize: expected a vector over units, got one value a row")
+        raise CellDefinitionError(
+            f"{builder.name}: normalize: expected a vector over units, got one value a row"
+        )
     inverse = Value(builder, builder.inverse_width(width))
     centred = value - Value(builder, builder.sum(value.index)) * inverse
     variance = Value(builder, builder.sum((centred * centred).index)) * inverse
@@ -270,4 +274,3 @@ def normalize(vector: Operand, name: str = "norm", *, shift: bool = True, eps: f
 def parameter(builder: Builder, tensor: str, part: str, width: Width, role: str, init: str) -> Value:
     builder.declare(TensorSpec(tensor, "vector", ((part, width),), None, role, init))
     return Value(builder, builder.param(f"{tensor}.{part}"))
-

@@ -15,7 +15,6 @@ from gatewise.spec.program import Program
 __all__ = ["coefficients"]
 
 
-
 @lru_cache(maxsize=1024)
 def coefficients(program: Program) -> Program | None:
     """The program without states that emits ``a:<state>`` and ``b:<state>``, or None where there is none.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 from gatewise.spec.cell import Cell
 from gatewise.spec.operations import OPERATIONS
@@ -235,9 +236,13 @@ def cpp(program: Program, pick: Callable[[int], bool] | None = None) -> list[str
         if node.op in OPERATIONS and (pick is None or pick(index)):
             row = OPERATIONS[node.op]
             names = dict(zip(row.arguments, (f"v{i}" for i in node.args), strict=True))
-            body = re.sub(r"\b([abc])\b", lambda match, names=names: names[match.group(1)], row.cpp)
+            body = re.sub(r"\b([abc])\b", partial(_named, names), row.cpp)
             lines.append(f"v{index} = {body};")
     return lines
+
+
+def _named(names: dict[str, str], match: re.Match[str]) -> str:
+    return names[match.group(1)]
 
 
 def _shape_text(tensor: TensorSpec) -> str:
@@ -278,10 +283,19 @@ def page(cell: Cell | Program) -> str:
     if options:
         lines.append(f"- Options: {', '.join(f'`{name}={value!r}`' for name, value in options.items())}.")
     product, linear = program.has_recurrent_product, program.is_linear_in_state
-    lines.append(f"- Matrix product inside the step: {'yes' if product else 'no, a streaming kernel can run it'}.")
+    lines.append(
+        f"- Matrix product inside the step: {'yes' if product else 'no, a streaming kernel can run it'}."
+    )
     lines.append(f"- Linear in its state: {'yes, a parallel scan can run it' if linear else 'no'}.")
     where = [_stage_text(program, k, stage) for k, stage in enumerate(stages(program))]
-    lines += ["", "## Stages", "", "| stage | opens with | reads | writes |", "| --- | --- | --- | --- |", *where]
+    lines += [
+        "",
+        "## Stages",
+        "",
+        "| stage | opens with | reads | writes |",
+        "| --- | --- | --- | --- |",
+        *where,
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -293,4 +307,6 @@ def _stage_text(program: Program, number: int, stage: Stage) -> str:
     leaves = sorted({str(program.nodes[i].attribute) for i in stage.reads if not program.nodes[i].args})
     inner = sum(1 for i in stage.reads if program.nodes[i].args)
     reads = [f"`{leaf}`" for leaf in leaves] + ([f"{inner} values"] if inner else [])
-    return f"| {name} | {', '.join(opening) or 'pointwise'} | {', '.join(reads)} | {len(stage.writes)} values |"
+    return (
+        f"| {name} | {', '.join(opening) or 'pointwise'} | {', '.join(reads)} | {len(stage.writes)} values |"
+    )

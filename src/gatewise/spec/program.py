@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, TypeVar
 
 from gatewise.errors import ArgumentError
 
@@ -103,7 +104,11 @@ class Label:
     node: int
 
 
-def bind(width: Width, sizes: Mapping[str, int]) -> int:
+Size = TypeVar("Size")
+"""A size as an engine has it: a number, or a symbol while a graph is traced."""
+
+
+def bind(width: Width, sizes: Mapping[str, Size]) -> Size | int:
     """The number that a width stands for.
 
     Example:
@@ -174,7 +179,9 @@ class Program:
 
     @cached_property
     def _hash(self) -> int:
-        return hash((self.name, self.inputs, self.states, self.tensors, self.nodes, self.next, self.emits, self.sums))
+        return hash(
+            (self.name, self.inputs, self.states, self.tensors, self.nodes, self.next, self.emits, self.sums)
+        )
 
     def __hash__(self) -> int:
         return self._hash
@@ -191,7 +198,7 @@ class Program:
             raise ArgumentError(f"program {self.name!r} has no output: it is a derivative")
         return self.nodes[self.output].width
 
-    def shape(self, tensor: TensorSpec, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    def shape(self, tensor: TensorSpec, sizes: Mapping[str, Any]) -> tuple[Any, ...]:
         """The shape of a parameter tensor for given sizes.
 
         Example:
@@ -210,7 +217,9 @@ class Program:
         for spec in (*self.tensors, *self.gradients):
             if spec.name == name:
                 return spec
-        raise ArgumentError(f"tensor: program {self.name!r} has {[t.name for t in self.tensors]}, got {name!r}")
+        raise ArgumentError(
+            f"tensor: program {self.name!r} has {[t.name for t in self.tensors]}, got {name!r}"
+        )
 
     @cached_property
     def depends_on_state(self) -> tuple[bool, ...]:
@@ -276,4 +285,3 @@ class Program:
         from gatewise.spec.serial import from_json
 
         return from_json(text)
-

@@ -100,9 +100,13 @@ class _Reader:
         states = tuple(State(*self.row("states", row, str, Width)) for row in self.rows("states"))
         tensors = tuple(self.tensor(row) for row in self.rows("tensors"))
         gradients = tuple(self.tensor(row) for row in self.rows("gradients"))
-        listed_by = {"inputs": inputs, "states": states, "tensors": tensors, "gradients": gradients}
-        for what, names in listed_by.items():
-            listed = [item.name for item in names]
+        listed_by = {
+            "inputs": [s.name for s in inputs],
+            "states": [s.name for s in states],
+            "tensors": [t.name for t in tensors],
+            "gradients": [t.name for t in gradients],
+        }
+        for what, listed in listed_by.items():
             if len(set(listed)) != len(listed):
                 _refuse(f"{what}: a name appears twice in {listed}")
         builder = Builder(self.text("name"), inputs, states, tensors)
@@ -197,6 +201,8 @@ class _Reader:
             if not isinstance(row, list) or len(row) != 5 or not isinstance(row[1], list):
                 _refuse(f"nodes: {position}: expected 5 entries a row, got {row!r:.80}")
             op, args, attribute, width, boolean = row
+            if not isinstance(op, str) or (op not in OPERATIONS and op not in STRUCTURAL):
+                _refuse(f"nodes: {position}: unknown operation {op!r:.80}")
             self.row("nodes", [op, width, boolean], str, Width, bool)
             arguments = tuple(self.node(f"nodes: {position}", item, position) for item in args)
             node = Node(op, arguments, _attribute(op, attribute), width, boolean)
@@ -205,9 +211,7 @@ class _Reader:
         return tuple(nodes)
 
     def check_node(self, position: int, node: Node, nodes: list[Node], builder: Builder) -> None:
-        arity = len(OPERATIONS[node.op].arguments) if node.op in OPERATIONS else STRUCTURAL.get(node.op, -1)
-        if arity == -1:
-            _refuse(f"nodes: {position}: unknown operation {node.op!r:.80}")
+        arity = len(OPERATIONS[node.op].arguments) if node.op in OPERATIONS else STRUCTURAL[node.op]
         if (arity is None and not node.args) or (arity is not None and arity != len(node.args)):
             _refuse(f"nodes: {position}: {node.op} got {len(node.args)} arguments")
         expected = _expected(node, [nodes[i] for i in node.args], builder)
@@ -247,7 +251,12 @@ def _attribute(op: str, value: Any) -> Any:
         return tuple(value)
     if op == "keep" and isinstance(value, list) and len(value) == 3:
         site, probability, per = value
-        if type(site) is int and 0 <= site < 256 and type(probability) in (int, float) and 0 <= probability <= 1:
+        if (
+            type(site) is int
+            and 0 <= site < 256
+            and type(probability) in (int, float)
+            and 0 <= probability <= 1
+        ):
             if per in ("step", "sequence"):
                 return site, float(probability), per
     if value is None and (op in OPERATIONS or op in ("sum", "spread")):
@@ -284,7 +293,9 @@ def _expected_linear_t(node: Node, args: list[Node], builder: Builder) -> Width:
     if len(references) != len(args) or len({r.split(".")[0] for r in references}) != 1:
         _refuse("nodes: linear_t: expected one part of the same tensor for each argument")
     for reference, argument in zip(references, args, strict=True):
-        spec, width = builder.resolve(reference)
-        if spec.columns is None or argument.width != width:
-            _refuse(f"nodes: linear_t {reference!r}: expected a vector of width {width!r}")
-    return spec.columns
+        if argument.width != builder.resolve(reference)[1]:
+            _refuse(f"nodes: linear_t {reference!r}: got a vector of width {argument.width!r}")
+    columns = builder.resolve(references[0])[0].columns
+    if columns is None:
+        _refuse(f"nodes: linear_t {references[0]!r}: expected a matrix")
+    return columns

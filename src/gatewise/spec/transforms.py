@@ -49,7 +49,9 @@ class _Copy:
     @property
     def output(self) -> int:
         if self.program.output is None:
-            raise ArgumentError(f"program {self.program.name!r} is a derivative; transform the cell's own program")
+            raise ArgumentError(
+                f"program {self.program.name!r} is a derivative; transform the cell's own program"
+            )
         return self.made[self.program.output]
 
     @property
@@ -151,7 +153,9 @@ def with_recurrent_dropout(program: Program, probability: float) -> Program:
 
     def dropped(vector: int) -> int:
         if vector not in sites:
-            take = builder.keep(DROPOUT_SITE + len(sites), probability, "sequence", builder.nodes[vector].width)
+            take = builder.keep(
+                DROPOUT_SITE + len(sites), probability, "sequence", builder.nodes[vector].width
+            )
             scaled = builder.apply("mul", vector, scale)
             sites[vector] = builder.apply("select", take, scaled, builder.const(0.0))
         return sites[vector]
