@@ -119,8 +119,18 @@ def column_values(frame: nw.DataFrame[Any], name: str) -> NDArray[np.float64] | 
         return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
     if isinstance(dtype, nw.String | nw.Categorical | nw.Enum | nw.Object):
         values = column.to_list()
-        if all(value is None or isinstance(value, str) or value != value for value in values):
-            return np.array([value if isinstance(value, str) else None for value in values], dtype=object)
+        missing = [value is None or value != value for value in values]
+        texts = [isinstance(value, str) for value in values]
+        if all(text or gone for text, gone in zip(texts, missing, strict=True)):
+            return np.array(
+                [value if text else None for value, text in zip(values, texts, strict=True)], dtype=object
+            )
+        if any(texts):
+            row = texts.index(True)
+            raise DataError(
+                f"column {name!r} mixes numbers and text (row {row} holds {values[row]!r}); make it numeric, or text "
+                "throughout"
+            )
     if isinstance(dtype, nw.Unknown) or (len(column) and column.null_count() == len(column)):
         return np.full(len(column), np.nan)
     raise DataError(

@@ -86,7 +86,7 @@ class Frequency:
             whole = ahead % self.count == 0
         return ahead // self.count, whole
 
-    def ahead(self, stamp: int | Stamps, steps: Stamps) -> Stamps:
+    def ahead(self, stamp: int | np.int64 | Stamps, steps: Stamps) -> Stamps:
         """The stamps `steps` steps after `stamp` (negative: before it)."""
         if self.unit != "month":
             return np.asarray(stamp, dtype=np.int64) + steps * self.count
@@ -132,7 +132,7 @@ def infer_frequency(stamps: Stamps, starts: Stamps, names: list[str], kind: Stam
     return found
 
 
-def show_stamp(stamp: int | np.integer, kind: StampKind) -> str:
+def show_stamp(stamp: int | np.int64, kind: StampKind) -> str:
     """A stamp as a reader would write it."""
     if kind == "integer":
         return str(int(stamp))

@@ -134,13 +134,19 @@ def panel_from_frame(data: Any, missing: MissingRule, frequency: Frequency | Non
     starts = np.searchsorted(codes, np.arange(len(names) + 1)).astype(np.int64)
     listed = [str(name) for name in names]
     _check_duplicates(stamps, codes, listed, kind)
+    if frequency is not None and (frequency.unit == "integer") != (kind == "integer"):
+        raise DataError(
+            f"column {TIME!r} holds {'integers' if kind == 'integer' else 'times'}, but the model was fitted with "
+            f"{'times' if kind == 'integer' else 'integers'}"
+        )
     step = frequency or infer_frequency(stamps, starts, listed, kind)
     target = column_values(frame, TARGET)
     if target.dtype == object:
         raise DataError(
             f"column {TARGET!r} holds text; the target must be numeric. Name another column or convert it."
         )
-    extra = [name for name in frame.columns if name not in (ID, TIME, TARGET)]
+    # What pyarrow makes of a pandas index is no covariate.
+    extra = [c for c in frame.columns if c not in (ID, TIME, TARGET) and not c.startswith("__index_level_")]
     columns = {name: column_values(frame, name)[order] for name in extra}
     panel = Panel(
         listed, starts, stamps, target[order], columns, step, kind, frame_kind,

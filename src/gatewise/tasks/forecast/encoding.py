@@ -84,16 +84,14 @@ class Windows:
         calendar: (positions, batch, horizon, features), known for the future.
         last: (positions, batch), the last observed value, scaled.
         season: (positions, batch, horizon), the value one season before each forecast stamp, scaled.
-        first_position: the step that the first position is at; the others follow at `stride` steps.
-        stride: steps between positions.
+        positions: (positions,) the steps that forecasts are made from.
     """
 
     inputs: Tensor
     calendar: Tensor
     last: Tensor
     season: Tensor
-    first_position: int
-    stride: int
+    positions: Tensor
 
 
 @dataclass(frozen=True)
@@ -117,21 +115,19 @@ class Encoded:
     carried: NDArray[np.float64]
     last_seen: Whole
 
-    def windows(
-        self, series: Whole, begins: Whole, time: int, first_position: int, stride: int = 1
-    ) -> Windows:
+    def windows(self, series: Whole, begins: Whole, time: int, positions: Whole) -> Windows:
         """Gather windows.
 
         Args:
             series: (batch,) the series of each window.
             begins: (batch,) the row, counted within the series, of each window's first step; may be negative.
             time: steps of a window.
-            first_position, stride: the steps from which a forecast is made: the first, and the distance.
+            positions: (positions,) the steps from which a forecast is made.
         """
         starts = self.panel.starts[:-1][series]
         steps = begins[None] + np.arange(time)[:, None]
         rows = np.where((steps >= 0) & (steps < self.panel.lengths[series]), starts + steps, self.panel.rows)
-        origins = steps[first_position::stride]
+        origins = steps[positions]
         held = np.clip(origins, 0, self.panel.lengths[series] - 1) + starts
         last = np.where(origins >= 0, self.carried[held], 0.0)
         stamps = self._future_stamps(series, origins)
@@ -142,8 +138,7 @@ class Encoded:
             season=torch.from_numpy(
                 self._season(starts, self.panel.lengths[series], origins, last).astype(np.float32)
             ),
-            first_position=first_position,
-            stride=stride,
+            positions=torch.from_numpy(positions),
         )
 
     def targets(

@@ -66,11 +66,6 @@ class Fitted:
 
         A series that was fitted keeps its scaling; a new one is scaled by its own rows before `limits`.
         """
-        if panel.kind != self.kind:
-            raise DataError(
-                f"column 'ds' holds {'integers' if panel.kind == 'integer' else 'times'}, but held "
-                f"{'integers' if self.kind == 'integer' else 'times'} when the model was fitted"
-            )
         history = panel.between(np.zeros(len(panel), dtype=np.int64), limits)
         own = fit_scaler(history, _same_kind(self.scaling, self.scaler.log))
         known = self.known(panel)
@@ -118,7 +113,7 @@ class Fitted:
         starts = panel.starts[:-1][origins.series]
         rows = starts + origins.rows
         ahead = rows[:, None] + 1 + np.arange(self.encoder.horizon)
-        windows = encoded.windows(origins.series, origins.rows, 1, 0)
+        windows = encoded.windows(origins.series, origins.rows, 1, np.zeros(1, dtype=np.int64))
         naive = np.broadcast_to(windows.last[0].double().numpy()[:, None], ahead.shape)
         return BackTest(
             panel=panel,

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from sklearn.utils import check_array
 
 from gatewise.data import Panel, panel_from_array, panel_from_frame
 from gatewise.data.frames import FrameKind, is_frame
 from gatewise.data.frequency import parse_stamp
 from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
+from gatewise.nn.arguments import no_type_check
 from gatewise.tasks.base import Estimator
 from gatewise.tasks.forecast.evaluation import Evaluation
-from gatewise.tasks.forecast.fitted import Fitted
 from gatewise.tasks.forecast.fitting import FitResult, Options, fit_forecaster
 
 __all__ = ["Forecaster"]
@@ -80,6 +81,7 @@ class Forecaster(Estimator):
         Wen et al. 2017, "A multi-horizon quantile recurrent forecaster", arXiv:1711.11053.
     """
 
+    @no_type_check
     def __init__(
         self,
         horizon: int = 24,
@@ -142,12 +144,13 @@ class Forecaster(Estimator):
             DataError: the table cannot be used; the message names series and stamp.
         """
         options = Options.from_estimator(self, self._seed())
-        panel, from_array = self._panel(X)
+        panel, from_array = self._panel(X, fitting=True)
         self._remember(fit_forecaster(panel, options, from_array=from_array))
         if from_array:
             self.n_features_in_ = int(panel.lengths[0])
         return self
 
+    @no_type_check
     def predict(self, df: Any = None, horizon: int | None = None) -> Any:
         """Forecast the steps after the last row of each series.
 
@@ -171,6 +174,7 @@ class Forecaster(Estimator):
         levels = self.fitted_.levels
         return values[..., [levels.index(level) for level in self._levels()]]
 
+    @no_type_check
     def evaluate(self, df: Any, *, start: Any = None, every: int | None = None) -> Evaluation:
         """Forecast from many rows of a held-out span and compare with what came, beside the trivial methods.
 
@@ -209,6 +213,7 @@ class Forecaster(Estimator):
             raise ArgumentError(f"every: an integer of at least 1 is expected, came {every!r}")
         return self.fitted_.back_test(panel, first, every, self.fitted_.network.plan.program.name)
 
+    @no_type_check
     def plot(self, df: Any = None, *, series: str | None = None, history: int | None = None) -> Any:
         """Draw one series' forecast with its quantile band after its last rows.
 
@@ -251,14 +256,16 @@ class Forecaster(Estimator):
     def _levels(self) -> tuple[float, ...]:
         return tuple(float(level) for level in self.quantiles)
 
-    def _panel(self, data: Any) -> tuple[Panel, bool]:
+    def _panel(self, data: Any, *, fitting: bool = False) -> tuple[Panel, bool]:
         if self.missing not in ("error", "mask"):
             raise ArgumentError(f'missing: "error" or "mask" is expected, came {self.missing!r}')
         if is_frame(data):
-            fitted: Fitted | None = getattr(self, "fitted_", None)
-            frequency = None if fitted is None or fitted.from_array else fitted.frequency
+            known = not fitting and not self.fitted_.from_array
+            frequency = self.fitted_.frequency if known else None
             return panel_from_frame(data, self.missing, frequency), False
-        return panel_from_array(_checked_array(data, self.missing), self.missing), True
+        # To fit, a series needs a horizon to learn from, one to stop by, and something before them.
+        least = int(self.horizon) + 2 if fitting else 1
+        return panel_from_array(_checked_array(data, self.missing, least), self.missing), True
 
     def _remember(self, result: FitResult) -> None:
         self.fitted_ = result.fitted
@@ -285,10 +292,15 @@ class Forecaster(Estimator):
         return panel, self.fitted_.forecast(panel)[:, : horizon or most]
 
 
-def _checked_array(data: ArrayLike, missing: str) -> NDArray[Any]:
-    from sklearn.utils import check_array
-
-    return check_array(data, dtype=np.float64, ensure_all_finite="allow-nan" if missing == "mask" else True)
+def _checked_array(data: Any, missing: str, least: int) -> NDArray[Any]:
+    """An array of shape (samples, time) by scikit-learn's check, whose errors are also ours."""
+    finite: Any = "allow-nan" if missing == "mask" else True
+    try:
+        return check_array(data, dtype=np.float64, ensure_all_finite=finite, ensure_min_features=least)
+    except TypeError as error:
+        raise ArgumentTypeError(f"X: {error}") from error
+    except ValueError as error:
+        raise DataError(f"X (an array of shape (samples, time)): {error}") from error
 
 
 def _forecast_table(

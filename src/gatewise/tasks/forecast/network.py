@@ -83,7 +83,7 @@ class ForecastNetwork(nn.Module):
     def forward(self, windows: Windows) -> Float[Tensor, "positions batch horizon levels"]:
         """Forecast from each of the windows' positions; scaled quantiles, rising in level."""
         plan = self.plan
-        encoded = self.recurrent(windows.inputs)[0][windows.first_position :: windows.stride]
+        encoded = self.recurrent(windows.inputs)[0][windows.positions]
         encoded = self.dropout(encoded)
         positions, batch, _ = encoded.shape
         last = windows.last[..., None].expand_as(windows.season)

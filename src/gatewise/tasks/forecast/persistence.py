@@ -17,6 +17,7 @@ from gatewise.data.frames import FrameKind
 from gatewise.errors import GatewiseError, StoreError
 from gatewise.spec import Program
 from gatewise.store import apply_tensors, load_model, save_model
+from gatewise.tasks.base import Estimator
 from gatewise.tasks.forecast.card import CardNotes, card_text
 from gatewise.tasks.forecast.encoding import Encoder
 from gatewise.tasks.forecast.fitted import Fitted
@@ -33,7 +34,7 @@ _SCALES = ("unit", "centre", "spread", "size", "lowest", "highest")
 # Where it runs and how it tells of it is the loading side's business.
 _NOT_STORED = ("checkpoint_folder", "random_state", "cell", "device")
 _FOUND = ("history_", "best_epoch_", "stopped_", "fit_seconds_", "validation_")
-Loaded = TypeVar("Loaded", bound="Forecaster")
+Loaded = TypeVar("Loaded", bound=Estimator)
 
 
 def save_forecaster(forecaster: Forecaster, path: Path, notes: CardNotes | None = None) -> None:

@@ -51,7 +51,8 @@ def report_html(forecaster: Forecaster, notes: CardNotes, *, folder: str, second
         section(
             "Forecasts against what came",
             picture(
-                figures.plot_chain(evaluation, unit=short_label(notes.target)), "forecasts in a row against what came"
+                figures.plot_chain(evaluation, unit=short_label(notes.target)),
+                "forecasts in a row against what came",
             ),
             note="The stretch is the one with the median error among all stretches of this length, not the best one.",
         ),

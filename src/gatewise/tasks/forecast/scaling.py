@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +14,8 @@ from torch import Tensor
 from gatewise.data import Panel
 from gatewise.errors import ArgumentError, DataError
 
-__all__ = ["CovariateEncoder", "Scaling", "TargetScaler", "fit_covariates", "fit_scaler", "undo_scaling"]
+__all__ = ["CovariateEncoder", "TargetScaler", "fit_covariates", "fit_scaler", "undo_scaling"]
 
-Scaling = Literal["auto", "standard", "log", "none"]
 # A log transform is worth it where the values are positive and lean this far to the right (an exponential: 2).
 _SKEWED = 1.0
 # The log is linear below this share of the mean, so that values near zero do not dominate.
@@ -86,7 +85,7 @@ def undo_scaling(
     return values / size
 
 
-def fit_scaler(panel: Panel, scaling: Scaling) -> TargetScaler:
+def fit_scaler(panel: Panel, scaling: str) -> TargetScaler:
     """Learn the scaling of each series from its observed values.
 
     Raises:

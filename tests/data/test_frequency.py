@@ -1,0 +1,104 @@
+"""The step in time: what is inferred, what is refused, and where it leads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gatewise.data.calendar import calendar_features, calendar_names
+from gatewise.data.frequency import DAY, HOUR, WEEK, Frequency, infer_frequency, parse_stamp, show_stamp
+from gatewise.errors import ArgumentError, DataError
+
+
+def stamps(*texts: str) -> np.ndarray:
+    return np.array(texts, dtype="datetime64[ns]").astype(np.int64)
+
+
+def infer(values: np.ndarray, kind: str = "time") -> Frequency:
+    return infer_frequency(values, np.array([0, len(values)]), ["a"], kind)
+
+
+@pytest.mark.parametrize(
+    ("step", "name", "season"),
+    [
+        (HOUR, "hour", 24),
+        (15 * 60 * 10**9, "15 minutes", 96),
+        (DAY, "day", 7),
+        (WEEK, "week", 52),
+        (6 * HOUR, "6 hours", 4),
+        (7 * HOUR, "7 hours", 1),
+    ],
+)
+def test_fixed_steps(step, name, season) -> None:
+    found = infer(np.arange(10) * step + 10**18)
+    assert (found.unit, found.count, found.name, found.season_length) == ("fixed", step, name, season)
+
+
+@pytest.mark.parametrize(
+    ("texts", "count", "following"),
+    [
+        (("2023-11-01", "2023-12-01", "2024-01-01", "2024-02-01"), 1, "2024-03-01"),
+        (("2023-11-30", "2023-12-31", "2024-01-31"), 1, "2024-02-29"),
+        (("2023-03-31", "2023-06-30", "2023-09-30"), 3, "2023-12-31"),
+        (("2020-01-01", "2021-01-01", "2022-01-01"), 12, "2023-01-01"),
+    ],
+)
+def test_calendar_months(texts, count, following) -> None:
+    found = infer(stamps(*texts))
+    assert (found.unit, found.count) == ("month", count)
+    assert found.ahead(stamps(texts[0])[0], np.array([len(texts)])) == stamps(following)
+
+
+def test_a_hole_does_not_change_the_step() -> None:
+    assert infer(np.array([0, 1, 2, 5, 6]) * HOUR).count == HOUR
+
+
+def test_integers_are_steps_of_their_own() -> None:
+    found = infer(np.array([10, 20, 30]), "integer")
+    assert found == Frequency("integer", 10)
+    assert found.season_length == 1
+
+
+def test_mixed_frequencies_name_both_series() -> None:
+    values = np.concatenate([np.arange(5) * HOUR, np.arange(5) * DAY])
+    with pytest.raises(DataError, match=r"'a' has one row per hour, series 'b' one per day"):
+        infer_frequency(values, np.array([0, 5, 10]), ["a", "b"], "time")
+
+
+def test_one_row_says_nothing() -> None:
+    with pytest.raises(DataError, match="'a' has 1"):
+        infer(np.array([0]))
+
+
+def test_positions_tell_what_lies_between_the_steps() -> None:
+    position, whole = Frequency("fixed", HOUR).position(
+        np.array([0, HOUR, HOUR + 1]), np.zeros(3, dtype=np.int64)
+    )
+    assert position.tolist()[:2] == [0, 1]
+    assert whole.tolist() == [True, True, False]
+
+
+def test_stamps_are_shown_and_read_as_people_write_them() -> None:
+    assert show_stamp(stamps("2024-01-31T13:00")[0], "time") == "2024-01-31 13:00"
+    assert show_stamp(stamps("2024-01-31T13:00:07.5")[0], "time") == "2024-01-31 13:00:07.5"
+    assert show_stamp(7, "integer") == "7"
+    assert parse_stamp("2024-01-31 13:00", "time") == stamps("2024-01-31T13:00")[0]
+    with pytest.raises(ArgumentError, match="'tomorrow'"):
+        parse_stamp("tomorrow", "time")
+    with pytest.raises(ArgumentError, match="integer"):
+        parse_stamp("2024-01-01", "integer")
+
+
+def test_calendar_is_the_calendar() -> None:
+    hours = stamps("2024-01-01T00", "2024-01-01T06", "2024-01-08T00", "2024-01-02T00")
+    values = calendar_features(hours, ("hour", "weekday"))
+    assert values.shape == (4, 8)
+    np.testing.assert_allclose(values[0, :2], [0, 1], atol=1e-6)  # midnight
+    np.testing.assert_allclose(
+        values[1, :2], [1, 0], atol=1e-6
+    )  # six in the morning: a quarter of the circle
+    np.testing.assert_allclose(values[0, 4:6], [0, 1], atol=1e-6)  # 1 January 2024 is a Monday
+    np.testing.assert_allclose(values[0], values[2], atol=1e-6)  # a week on
+    assert abs(values[0, 4] - values[3, 4]) > 0.5
+    assert calendar_names(Frequency("fixed", DAY), "time") == ("weekday", "month")
+    assert calendar_names(Frequency("integer", 1), "integer") == ()
