@@ -261,6 +261,19 @@ def test_a_parameter_without_a_gradient_is_no_obstacle():
     train(objective=Part())
 
 
+def test_a_loss_in_brackets():
+    """A loss of shape (1,) trains like one without."""
+
+    class Bracketed(Squares):
+        def loss(self, model, batch):
+            return super().loss(model, batch).reshape(1)
+
+    first, history = train(objective=Bracketed())
+    second, expected = train()
+    assert same_weights(first, second)
+    assert numbers(history) == numbers(expected)
+
+
 def test_float64():
     model = copy.deepcopy(network()).double()
     _, history = train(model, batches=Sums(dtype=torch.float64))

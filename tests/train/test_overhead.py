@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-# Measured without the suite's run-time type checks: in a process of its own.
+# Measured without the suite's run-time type checks: in a process of its own. The model is next to nothing, so
+# that its own time does not drown the loop's; of twelve rounds the least, since other processes may be
+# running.
 SCRIPT = """
 import statistics, time, torch
 from torch import nn
@@ -22,39 +24,39 @@ class Source:
 
 class Objective:
     def loss(self, model, batch):
-        return (model(batch["x"])[0] - batch["y"]).square().mean()
+        return (model(batch["x"]) - batch["y"]).square().mean()
     def validate(self, model):
         return {"loss": 1.0}
 
-batch = {"x": torch.randn(10, 4, 8), "y": torch.randn(10, 4, 16)}
+batch = {"x": torch.randn(4, 8), "y": torch.randn(4, 16)}
 
 def plain():
-    model = nn.LSTM(8, 16)
+    model = nn.Linear(8, 16)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
     began = time.process_time()
     for _ in range(250):
         optimizer.zero_grad(set_to_none=True)
-        loss = (model(batch["x"])[0] - batch["y"]).square().mean()
+        loss = (model(batch["x"]) - batch["y"]).square().mean()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
     return (time.process_time() - began) / 250
 
 def ours():
-    model = nn.LSTM(8, 16)
+    model = nn.Linear(8, 16)
     began = time.process_time()
     fit(model, Objective(), Source(), TrainConfig(max_epochs=1))
     return (time.process_time() - began) / 250
 
 plain(), ours()
-pairs = [(plain(), ours()) for _ in range(5)]
+pairs = [(plain(), ours()) for _ in range(12)]
 print(min(p for p, _ in pairs) * 1e6, min(o for _, o in pairs) * 1e6)
 """
 
 
 @pytest.mark.slow
 def test_less_than_a_hundred_microseconds_a_step():
-    """Beside the plain loop with the same fused optimiser and clipping; CPU time, the least of five: others may be running."""
+    """Beside the plain loop with the same fused optimiser and clipping, CPU time."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=200, check=True
     )

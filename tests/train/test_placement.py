@@ -16,6 +16,7 @@ from accelerate.state import AcceleratorState, PartialState
 from gatewise.errors import ArgumentError, ArgumentTypeError
 from gatewise.store import unpack_tensors
 from gatewise.train import TrainConfig
+from gatewise.train import placement as placement_module
 from gatewise.train.placement import Placement
 from tests.train.parallel import run
 from tests.train.toys import Squares, network, numbers, same_weights, train
@@ -122,6 +123,16 @@ def test_a_device_that_is_not_there():
 def test_a_device_by_name_or_object():
     for device in ("auto", "cpu", torch.device("cpu")):
         assert Placement(TrainConfig(device=device)).device == torch.device("cpu")
+
+
+def test_one_of_several_that_was_not_launched_as_such_does_not_train_alone(monkeypatch):
+    """WORLD_SIZE without the rest of torchrun's variables: Accelerate would answer "one process"."""
+    monkeypatch.setattr(placement_module, "_launched_among_several", lambda: True)
+    try:
+        with pytest.raises(ArgumentError, match="torchrun"):
+            train()
+    finally:
+        PartialState._reset_state()
 
 
 # ---- several processes -----------------------------------------------------------------------------

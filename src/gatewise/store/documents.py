@@ -48,7 +48,7 @@ def parse_json(data: bytes, source: str | os.PathLike[str]) -> dict[str, Any]:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
         text = canonical_json(value).decode("utf-8")
     except UnicodeError as error:
-        raise _damaged(source, f"it is not UTF-8 text ({error.reason})") from error
+        raise _damaged(source, f"it is not UTF-8 text ({getattr(error, 'reason', error)})") from error
     except (ValueError, RecursionError) as error:
         raise _damaged(source, str(error) if data.strip() else "it is empty") from error
     if not isinstance(value, dict):

@@ -79,8 +79,8 @@ def unpack_tensors(data: bytes, source: str | os.PathLike[str]) -> tuple[dict[st
         tensors = safetensors.torch.load(data)
     except _HOSTILE as error:
         raise StoreError(
-            f"{os.fspath(source)} is damaged: {error or type(error).__name__}; restore the file or save it "
-            "anew"
+            f"{os.fspath(source)} is damaged: {str(error) or type(error).__name__}; restore the file or "
+            "save it anew"
         ) from error
     # The library's tensors are views of byte arrays; a copy has torch's alignment.
     return {name: tensor.clone() for name, tensor in tensors.items()}, metadata

@@ -164,8 +164,8 @@ def _restore_optimizer(run: Run, tensors: dict[str, Tensor]) -> None:
     names = {"momentum_buffer"} if run.config.optimizer == "sgd" else {"step", "exp_avg", "exp_avg_sq"}
     states: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
-        index, _, key = name.partition(".")
-        states.setdefault(int(index), {})[key] = value
+        number, _, key = name.partition(".")
+        states.setdefault(int(number), {})[key] = value
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for index, state in states.items():
         _expect(0 <= index < len(parameters) and state.keys() == names, "optimiser", sorted(state))

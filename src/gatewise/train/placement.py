@@ -71,11 +71,8 @@ class Placement:
         return {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
 
     def step_module(self, model: nn.Module, objective: Objective) -> nn.Module:
-        """Return a module whose forward is the loss of a batch, with gradients averaged over the "
-        "processes."""
+        """Return a module whose forward is a batch's loss, its gradients averaged over the processes."""
         step = LossModule(model, objective)
-        if self.world == 1:
-            return step
         index = [self.device.index] if self.device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(step, device_ids=index)
 
@@ -138,14 +135,9 @@ class Placement:
         torch.distributed.all_gather(parts, tensor.to(self.device))
         return [part.cpu() for part in parts]
 
-    def wait(self) -> None:
-        """Wait until every process is here."""
-        if self.world > 1:
-            torch.distributed.barrier()
-
     def _join(self, config: TrainConfig) -> None:
         """Join the other processes through Accelerate."""
-        from accelerate import PartialState  # slow to import, and needed only here
+        from accelerate import PartialState  # type: ignore[import-untyped]  # slow, and needed only here
 
         # Without cpu=True, Accelerate on a machine without a GPU trains each process alone, in silence.
         state = PartialState(cpu=self.device.type == "cpu")
@@ -153,6 +145,11 @@ class Placement:
             raise ArgumentError(
                 f"device: this process was launched for {state.device}, came {str(config.device)!r}; "
                 'leave device at "auto" under torchrun'
+            )
+        if state.num_processes == 1:
+            raise ArgumentError(
+                "this process is one of several, but was not started as such: start them by torchrun or "
+                "accelerate launch"
             )
         self.device, self.rank, self.world = state.device, state.process_index, state.num_processes
 

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -83,7 +84,7 @@ class Run:
         self._folder: CheckpointFolder | None = None
         if config.checkpoint_folder is not None:
             identity = fingerprint(model, objective, batches, config, placement.precision)
-            self._folder = CheckpointFolder(config.checkpoint_folder, identity)
+            self._folder = CheckpointFolder(Path(config.checkpoint_folder), identity)
         self.started = self._now = self._last_checkpoint = time.monotonic()
         self._next_report = 0.0
         self._checkpoint_due = False

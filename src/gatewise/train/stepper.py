@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -65,11 +66,11 @@ class Stepper:
         self._objective, self._batches, self._placement = objective, batches, placement
         self._clip = config.gradient_clip
         self._waiting: list[tuple[int, Tensor]] = []  # (step, norm) not yet looked at
-        self._loss: Callable[[Mapping[str, Tensor]], Any]
+        self._loss: Callable[[Mapping[str, Tensor]], Tensor]
         if placement.world > 1:
             self._loss = placement.step_module(model, objective)
         else:
-            self._loss = lambda batch: objective.loss(model, batch)
+            self._loss = functools.partial(objective.loss, model)
 
     def step(self, epoch: int, position: int, step: int, rate: float) -> Tensor:
         """Do one step of the optimiser.
@@ -84,8 +85,7 @@ class Stepper:
             The loss, detached; this process's share of it where there are several.
 
         Raises:
-            NotFiniteError: the loss or gradient is not finite; on the CPU the weights are those before the
-                step.
+            NotFiniteError: the loss or gradient is not finite; it has reached no weight.
         """
         batch = self._batches.batch(epoch, position)
         if not isinstance(batch, Mapping):
@@ -107,7 +107,7 @@ class Stepper:
         self._descend(loss, step + 1, batch)
         if self.averaging is not None:
             self.averaging.update(step + 1)
-        return loss.detach()
+        return loss.detach().reshape(())
 
     def look(self) -> None:
         """Look at the gradients' norms that no one has looked at yet.
@@ -147,7 +147,7 @@ class Stepper:
         """Differentiate, clip and step; refuse a gradient that is not finite before it reaches a weight."""
         scaler = self._placement.scaler
         if scaler is not None:
-            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            scaler.scale(loss).backward()
             scaler.unscale_(self.optimizer)
             clip_gradients(self.parameters, self._clip)
             scaler.step(self.optimizer)  # skips a step that overflowed, and lowers the scale
@@ -155,7 +155,7 @@ class Stepper:
             if step % _LOOK_EVERY == 0 and scaler.get_scale() < _LEAST_SCALE:
                 raise NotFiniteError("the gradient", step, batch)
             return
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = clip_gradients(self.parameters, self._clip)
         if self._looks_at_once(norm):
             if not math.isfinite(norm.item()):
