@@ -86,3 +86,17 @@ def test_training_mode_step_draws_as_a_call_of_one_step() -> None:
     torch.manual_seed(3)
     expected, after = module(x[None], state)
     assert_equal(one, (expected[0], after), 0.0)
+
+
+def test_a_state_edited_in_place_is_what_the_next_step_reads() -> None:
+    """As reinforcement learning does where an episode ends."""
+    module = nn.LSTM(INPUT, HIDDEN, dtype=torch.float64).eval()
+    x = torch.randn(2, BATCH, INPUT, dtype=torch.float64)
+    with torch.no_grad():
+        _, state = module.step(x[0])
+        for tensor in state:
+            tensor[:, 1] = 0
+        y, _ = module.step(x[1], state)
+        assert_equal(y[1], module.step(x[1, 1])[0])
+        _, other = module.step(x[0])
+        assert_equal(module.step(x[1], other.select([2, 0, 1]))[0], module(x[1:], other.select([2, 0, 1]))[0][0])

@@ -176,6 +176,7 @@ def check_limits(tensors: int, elements: int) -> None:
         )
 
 
+@no_type_check
 def warn_of_lone_dropout(dropout: float, num_layers: int) -> None:
     """torch's warning, shown at the line outside Gatewise that asked: dropout sits between layers, and there is one."""
     if dropout > 0 and num_layers == 1:

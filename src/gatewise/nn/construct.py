@@ -9,7 +9,7 @@ from gatewise import cells
 from gatewise.errors import ArgumentError, ArgumentTypeError
 from gatewise.nn import arguments as check
 from gatewise.nn.init import check_init
-from gatewise.spec import Program
+from gatewise.spec import Cell, Program
 from gatewise.spec.program import bind
 
 __all__ = ["Plan", "plan_layers"]
@@ -24,6 +24,7 @@ class Plan(NamedTuple):
     zoneout: tuple[float, ...]
 
 
+@check.no_type_check
 def plan_layers(
     cell: Any,
     input_size: Any,
@@ -74,6 +75,10 @@ def plan_layers(
         raise ArgumentTypeError(f"engine: expected an engine's name, got {engine!r:.60}; pass 'auto'")
     if reverse and bidirectional:
         raise ArgumentError("reverse: expected False beside bidirectional=True, got True; it already runs both ways")
+    if not isinstance(cell, str | Cell | Program):
+        raise ArgumentTypeError(
+            f"cell: expected a name, a Cell or a Program, got {type(cell).__name__}; see gatewise.cells.names()"
+        )
     program = cells.get(cell, bias=bias, layer_norm=layer_norm, **options)
     rates = check.zoneout_rates(zoneout, tuple(state.name for state in program.states))
     check_init(init, chrono_steps, program)

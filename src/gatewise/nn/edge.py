@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from gatewise.engines import geometry
 from gatewise.errors import ArgumentError, ArgumentTypeError
+from gatewise.nn.arguments import no_type_check
 from gatewise.spec.program import Program, bind
 
 __all__ = ["Form", "enter", "enter_flags", "enter_streams", "leave", "leave_states", "split_state"]
@@ -46,6 +47,7 @@ def leave_states(states: tuple[Tensor, ...], form: Form) -> tuple[Tensor, ...]:
     return states if form.batched else tuple(state.squeeze(1) for state in states)
 
 
+@no_type_check
 def enter_flags(name: str, flags: Tensor | None, form: Form, lead: tuple[int, int], device: torch.device) -> Tensor | None:
     """A mask or resets as (time, batch), checked in the user's layout."""
     if flags is None:

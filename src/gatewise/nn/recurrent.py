@@ -253,7 +253,7 @@ class Recurrent(Streaming, torch.nn.Module):
         lengths: Any = None,
         mask: Any = None,
         resets: Any = None,
-        return_gates: bool = False,
+        return_gates: Any = False,
         *,
         names: tuple[str, str] = ("input", "hx"),
     ) -> tuple[StackCall, Form]:

@@ -17,6 +17,7 @@ from torch.utils import _pytree
 
 from gatewise.engines.geometry import FLOATS
 from gatewise.errors import ArgumentError, ArgumentTypeError, ShapeError, StoreError
+from gatewise.nn.arguments import no_type_check
 
 if TYPE_CHECKING:
     from gatewise.nn.recurrent import Recurrent
@@ -52,6 +53,7 @@ class RecurrentState(tuple[Tensor, ...]):
 
     names: tuple[str, ...]
     directions: int
+    rows: tuple[Tensor, ...] | None = None  # a streaming step's own (batch, size), of which the tuple holds views
 
     def __new__(
         cls, tensors: Iterable[Tensor] = (), *, names: Sequence[str] = (), directions: int = 1
@@ -63,6 +65,7 @@ class RecurrentState(tuple[Tensor, ...]):
         return self
 
     @classmethod
+    @no_type_check
     def of(cls, module: Recurrent, state: Tensor | Sequence[Tensor]) -> RecurrentState:
         """The state object for what a layer returned: a GRU or RNN returns, like torch's, a plain tensor.
 
@@ -116,6 +119,7 @@ class RecurrentState(tuple[Tensor, ...]):
         """Each tensor's ``to(...)``: another device or dtype."""
         return self._like([tensor.to(*args, **kwargs) for tensor in self])
 
+    @no_type_check
     def select(self, indices: Int[Tensor, " chosen"] | Sequence[int]) -> RecurrentState:
         """The states of some sequences of the batch, in the order given; one may come twice (beam search).
 
@@ -172,6 +176,7 @@ class RecurrentState(tuple[Tensor, ...]):
         return bytes(save_tensors(named, metadata=about))
 
     @staticmethod
+    @no_type_check
     def from_bytes(data: bytes, *, device: str | torch.device = "cpu") -> RecurrentState:
         """Reads what :meth:`to_bytes` wrote; it trusts nothing in it.
 

@@ -14,6 +14,7 @@ from gatewise.errors import ArgumentError
 from gatewise.nn.arguments import no_type_check
 from gatewise.nn.autocast import run_call
 from gatewise.nn.edge import Form, enter_streams
+from gatewise.nn.state import RecurrentState
 
 if TYPE_CHECKING:
     from gatewise.nn.recurrent import Recurrent
@@ -74,23 +75,39 @@ class Streaming:
         if streams is not None or len(self.program.inputs) > 1:
             rows = enter_streams(self.program, streams, None, tuple(x_t.shape[:-1]), self._sizes, x_t)
             inputs += rows if batched else tuple(row.unsqueeze(0) for row in rows)
-        states = self._states("state", state, inputs[0].shape[0], form, x_t)
         if self.num_layers == 1:
-            output, new = engine_step(
-                self.program, inputs, tuple([s.squeeze(0) for s in states]), tensors[0], self.engine
-            )
+            own = _rows_of(state, self._state_widths, inputs[0])
+            if own is None:
+                states = self._states("state", state, inputs[0].shape[0], form, x_t)
+                own = tuple([s.squeeze(0) for s in states])
+            output, new = engine_step(self.program, inputs, own, tensors[0], self.engine)
             stacked = tuple([s.unsqueeze(0) for s in new])
         else:
-            per_layer = list(zip(*[s.unbind(0) for s in states], strict=True))
+            states = self._states("state", state, inputs[0].shape[0], form, x_t)
             news = []
-            for layer, own in enumerate(per_layer):
+            for layer, own in enumerate(zip(*[s.unbind(0) for s in states], strict=True)):
                 output, new = engine_step(self.program, inputs, own, tensors[layer], self.engine)
                 inputs = (output,)
                 news.append(new)
             stacked = tuple([torch.stack(rows) for rows in zip(*news, strict=True)])
         if not batched:
             return output.squeeze(0), self._wrap(tuple([s.squeeze(1) for s in stacked]))
-        return output, self._wrap(stacked)
+        wrapped = self._wrap(stacked)
+        if self.num_layers == 1 and isinstance(wrapped, RecurrentState):
+            wrapped.rows = tuple(new)
+        return output, wrapped
+
+
+def _rows_of(state: Any, widths: tuple[int, ...], x: Tensor) -> tuple[Tensor, ...] | None:
+    """The rows that the last step left beside its state, if they fit this one: it saves two views a state."""
+    rows: tuple[Tensor, ...] | None = getattr(state, "rows", None)
+    if rows is None or len(rows) != len(widths):
+        return None
+    batch, dtype, device = x.shape[0], x.dtype, x.device
+    for row, width in zip(rows, widths, strict=True):
+        if row.shape != (batch, width) or row.dtype is not dtype or row.device != device:
+            return None
+    return rows
 
 
 def _step_by_call(

@@ -27,6 +27,7 @@ _BIASES = ("bias_ih", "bias_hh")
 class _CellModule(torch.nn.Module):
     """What the three share."""
 
+    @no_type_check
     def __init__(
         self, cell: str, input_size: int, hidden_size: int, bias: bool, device: Any, dtype: Any, engine: str
     ) -> None:
