@@ -1,5 +1,4 @@
-"""Optimisers, gradient clipping and weight averaging: each torch's own, in its quickest form for the "
-"device."""
+"""Optimisers, gradient clipping and weight averaging: torch's own, in the device's quickest form."""
 
 from __future__ import annotations
 

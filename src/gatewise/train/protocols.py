@@ -26,8 +26,7 @@ class BatchSource(Protocol):
         ...
 
     def batch(self, epoch: int, step: int) -> Mapping[str, Tensor]:
-        """Return a batch; `epoch` counts from 0, `step` from 0 within the epoch. The same for the same "
-        "pair."""
+        """Return a batch, the same for the same pair; both count from 0, `step` within the epoch."""
         ...
 
 

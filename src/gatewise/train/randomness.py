@@ -1,8 +1,7 @@
 """The random generators of a run: seeded at its start, kept in checkpoints, given back at its end.
 
 The generators are the process's own (dropout draws from torch's default one), so two fits in two threads
-share
-them: both train, but neither repeats number for number.
+share them: both train, but neither repeats number for number.
 """
 
 from __future__ import annotations
@@ -17,9 +16,6 @@ import torch
 from torch import Tensor
 
 __all__ = ["Randomness", "isolated"]
-
-_NUMPY_WORDS = 624  # numpy's MT19937: its state in 32-bit words, then the position
-_PYTHON_WORDS = 625
 
 
 class Randomness:
