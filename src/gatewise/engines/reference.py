@@ -7,7 +7,7 @@ runs any float dtype on any device and is differentiable as often as torch is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -22,7 +22,7 @@ from gatewise.spec.program import Node, Program, TensorSpec, bind
 __all__ = ["evaluate", "unroll"]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _torch_form(op: str) -> Any:
     """The table's torch form as a function."""
     row = OPERATIONS[op]

@@ -15,7 +15,9 @@ __all__ = ["sizes_of", "template"]
 def sizes_of(
     program: Program, inputs: Sequence[Tensor], states: Sequence[Tensor], tensors: Sequence[Tensor]
 ) -> dict[str, Any]:
-    """Sizes by width (numbers, or symbols while a graph is traced), from streams and states first, then from the parameters.
+    """Sizes by width, from streams and states first, then from the parameters.
+
+    They are numbers, or symbols while a graph is traced.
 
     Example:
         >>> import torch

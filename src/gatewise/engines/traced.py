@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from gatewise.engines.call import StackCall, StackResult
@@ -29,9 +28,17 @@ def _run(
     found: dict[str, Any] = {name: given[0] if given else None for name, given in optional.items()}
     dropout, recurrent_dropout, *zoneout = [float(rate) for rate in rates.split(",")]
     call = StackCall(
-        program=_program(text), dropout=dropout, recurrent_dropout=recurrent_dropout, zoneout=tuple(zoneout), inputs=inputs, states=states, tensors=tensors,
-        reset_states=reset_states or None, **settings, **found,
-    )  # fmt: skip
+        program=_program(text),
+        inputs=inputs,
+        states=states,
+        tensors=tensors,
+        reset_states=reset_states or None,
+        dropout=dropout,
+        recurrent_dropout=recurrent_dropout,
+        zoneout=tuple(zoneout),
+        **settings,
+        **found,
+    )
     result = run_stack(call)
     return result.output, result.states, result.trace or ()
 

@@ -81,7 +81,7 @@ def saved_values(program: Program) -> tuple[int, ...]:
 def _read_by_derivative(program: Program) -> set[int]:
     """Forward values that the derivative's formulas mention."""
     trace = _Backward(program, saved=(), cotangents=_all_results(program))
-    trace.run()
+    trace.walk()
     return trace.mentioned
 
 
@@ -98,7 +98,7 @@ def recorded(program: Program) -> Program:
     Node numbers stay the same. What is not given out already is emitted as ``saved:<node>`` and ``next:<state>``.
     """
     trace = _Backward(program, saved=saved_values(program), cotangents=_all_results(program))
-    trace.run()
+    trace.walk()
     held = set(program.held)
     extra: list[tuple[str, int]] = []
     for state, node in zip(program.states, program.next, strict=True):
@@ -125,7 +125,8 @@ def differentiate(
     Returns:
         A program to be run the other way in time. Its streams are those of ``program`` that it reads, and
         ``prev:<state>``, ``saved:<node>``, ``d:output``, ``d:emit:<name>``; its states ``d:<state>``; its
-        tensors those of ``program`` and ``d:sum:<tensor>``; its emits ``d:<stream>`` where not zero; its sums the gradients.
+        tensors those of ``program`` and ``d:sum:<tensor>``; its emits ``d:<stream>``
+        where not zero; its sums the gradients.
         See :class:`Names` for the names in higher orders.
     """
     saved = frozenset(node for node in program.held if program.nodes[node].op not in LEAVES)
@@ -206,7 +207,12 @@ class _Backward:
     # --- the walk
 
     def run(self) -> Program:
-        """Builds the derivative program."""
+        """The derivative program."""
+        self.walk()
+        return self._finish()
+
+    def walk(self) -> None:
+        """Builds its values."""
         self._seed()
         for index in range(len(self.program.nodes) - 1, -1, -1):
             total = self._total(index)
@@ -215,7 +221,6 @@ class _Backward:
                 if node.op not in OPERATIONS:
                     total = self._wide(total, node.width)
                 self._pull(index, node, total)
-        return self._finish()
 
     def _seed(self) -> None:
         program, builder = self.program, self.builder

@@ -20,8 +20,8 @@ from gatewise.spec.builder import Builder
 from gatewise.spec.program import TensorSpec, Width
 
 __all__ = [
-    "Arithmetic", "Value", "WeightRef", "absolute", "exp", "greater", "log", "log_sigmoid", "maximum", "minimum", "normalize",
-    "project", "recur", "relu", "select", "sigmoid", "softplus", "sqrt", "tanh",
+    "Arithmetic", "Value", "WeightRef", "absolute", "exp", "greater", "log", "log_sigmoid", "maximum", "minimum",
+    "normalize", "parameter", "project", "recur", "relu", "select", "sigmoid", "softplus", "sqrt", "tanh",
 ]  # fmt: skip
 
 Number = int | float
@@ -272,5 +272,6 @@ def normalize(vector: Operand, name: str = "norm", *, shift: bool = True, eps: f
 
 
 def parameter(builder: Builder, tensor: str, part: str, width: Width, role: str, init: str) -> Value:
+    """One part of a stacked vector parameter, declared where it is new."""
     builder.declare(TensorSpec(tensor, "vector", ((part, width),), None, role, init))
     return Value(builder, builder.param(f"{tensor}.{part}"))

@@ -249,19 +249,20 @@ def _attribute(op: str, value: Any) -> Any:
         return value
     if op == "linear_t" and isinstance(value, list) and all(isinstance(item, str) for item in value):
         return tuple(value)
-    if op == "keep" and isinstance(value, list) and len(value) == 3:
+    if op == "keep" and _is_keep(value):
         site, probability, per = value
-        if (
-            type(site) is int
-            and 0 <= site < 256
-            and type(probability) in (int, float)
-            and 0 <= probability <= 1
-        ):
-            if per in ("step", "sequence"):
-                return site, float(probability), per
+        return site, float(probability), per
     if value is None and (op in OPERATIONS or op in ("sum", "spread")):
         return None
     _refuse(f"nodes: {op!r:.40}: unexpected attribute {value!r:.80}")
+
+
+def _is_keep(value: Any) -> bool:
+    if not isinstance(value, list) or len(value) != 3:
+        return False
+    site, probability, per = value
+    likely = type(probability) in (int, float) and 0 <= probability <= 1
+    return likely and type(site) is int and 0 <= site < 256 and per in ("step", "sequence")
 
 
 def _expected(node: Node, args: list[Node], builder: Builder) -> tuple[Width, bool]:
