@@ -52,7 +52,7 @@ def test_a_named_engine_that_cannot_run_says_why():
     with pytest.raises(EngineError, match="torch's kernels know no zoneout"):
         nn.LSTM(3, 4, engine="torch", zoneout=0.2)(torch.zeros(5, 2, 3))
     with pytest.raises(ArgumentError, match="expected one of auto"):
-        nn.LSTM(3, 4, engine="fast")
+        nn.LSTM(3, 4, engine="fast")(torch.zeros(5, 2, 3))
 
 
 def test_a_second_engine_fits_in_without_touching_nn(monkeypatch):
