@@ -18,7 +18,11 @@ LAYERS = {
     "lstm_projected": (torch.nn.LSTM, nn.LSTM, {"proj_size": 3}),
     "gru": (torch.nn.GRU, nn.GRU, {}),
 }
-CELLS = {"rnn": (torch.nn.RNNCell, nn.RNNCell), "lstm": (torch.nn.LSTMCell, nn.LSTMCell), "gru": (torch.nn.GRUCell, nn.GRUCell)}
+CELLS = {
+    "rnn": (torch.nn.RNNCell, nn.RNNCell),
+    "lstm": (torch.nn.LSTMCell, nn.LSTMCell),
+    "gru": (torch.nn.GRUCell, nn.GRUCell),
+}
 
 
 def leaves(tree: Any) -> list[Tensor]:

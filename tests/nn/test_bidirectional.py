@@ -18,7 +18,9 @@ def test_concat_equals_a_bidirectional_layer(cell) -> None:
     ahead, behind = layer(cell, INPUT, HIDDEN), layer(cell, INPUT, HIDDEN, reverse=True)
     weights = both.state_dict()
     ahead.load_state_dict({n: p for n, p in weights.items() if not n.endswith("_reverse")})
-    behind.load_state_dict({n.removesuffix("_reverse"): p for n, p in weights.items() if n.endswith("_reverse")})
+    behind.load_state_dict(
+        {n.removesuffix("_reverse"): p for n, p in weights.items() if n.endswith("_reverse")}
+    )
     wrapped = nn.Bidirectional(ahead, backward_layer=behind)
     x = torch.randn(TIME, BATCH, INPUT, dtype=torch.float64)
     extras = {"lengths": [5, 0, 2], "streams": streams_for(both, (TIME, BATCH))}
@@ -70,10 +72,25 @@ def test_errors() -> None:
         ((gru,), {"merge": "max"}, ArgumentError, "merge: expected one of"),
         ((gru, 3), {}, ArgumentError, "sizes: expected none"),
         (("gru",), {}, ArgumentTypeError, "sizes: expected input_size and hidden_size"),
-        ((nn.GRU(3, 4, bidirectional=True),), {}, ArgumentError, "forward_layer: expected a layer with reverse=False"),
-        ((gru,), {"backward_layer": nn.GRU(3, 4)}, ArgumentError, "backward_layer: expected a layer with reverse=True"),
+        (
+            (nn.GRU(3, 4, bidirectional=True),),
+            {},
+            ArgumentError,
+            "forward_layer: expected a layer with reverse=False",
+        ),
+        (
+            (gru,),
+            {"backward_layer": nn.GRU(3, 4)},
+            ArgumentError,
+            "backward_layer: expected a layer with reverse=True",
+        ),
         ((gru,), {"backward_layer": nn.GRU(3, 5, reverse=True)}, ArgumentError, "backward_layer: expected"),
-        ((gru,), {"backward_layer": torch.nn.GRU(3, 4)}, ArgumentTypeError, "backward_layer: expected a gatewise.nn"),
+        (
+            (gru,),
+            {"backward_layer": torch.nn.GRU(3, 4)},
+            ArgumentTypeError,
+            "backward_layer: expected a gatewise.nn",
+        ),
     )
     for args, options, error, match in cases:
         with pytest.raises(error, match=match):

@@ -21,7 +21,12 @@ ENGINES = ("auto", "reference")
 def pair(kind, layers, bidirectional, batch_first, bias, dtype, engine):
     theirs_class, ours_class, extra = LAYERS[kind]
     options = dict(
-        num_layers=layers, bidirectional=bidirectional, batch_first=batch_first, bias=bias, dtype=dtype, **extra
+        num_layers=layers,
+        bidirectional=bidirectional,
+        batch_first=batch_first,
+        bias=bias,
+        dtype=dtype,
+        **extra,
     )
     theirs = theirs_class(INPUT, HIDDEN, **options)
     ours = ours_class(INPUT, HIDDEN, engine=engine, **options)
@@ -42,7 +47,9 @@ def problem(module, dtype, packed, batch_first):
     ]
     given = x
     if packed is not None:
-        given = pack_padded_sequence(x, LENGTHS[packed], batch_first=batch_first, enforce_sorted=packed == "sorted")
+        given = pack_padded_sequence(
+            x, LENGTHS[packed], batch_first=batch_first, enforce_sorted=packed == "sorted"
+        )
     return x, hx, given
 
 
@@ -98,7 +105,9 @@ def _as64(module, packed):
     x, hx, _ = problem(module, torch.float32, packed, False)
     x = x.detach().double().requires_grad_()
     hx = [h.detach().double().requires_grad_() for h in hx]
-    given = x if packed is None else pack_padded_sequence(x, LENGTHS[packed], enforce_sorted=packed == "sorted")
+    given = (
+        x if packed is None else pack_padded_sequence(x, LENGTHS[packed], enforce_sorted=packed == "sorted")
+    )
     return x, hx, given
 
 
@@ -128,7 +137,9 @@ def test_same_weights_from_the_same_seed(kind, bidirectional, bias) -> None:
     for name, value in theirs.state_dict().items():
         assert torch.equal(value, ours.state_dict()[name])
     assert repr(theirs) == repr(ours)
-    assert [[w.shape for w in row] for row in theirs.all_weights] == [[w.shape for w in row] for row in ours.all_weights]
+    assert [[w.shape for w in row] for row in theirs.all_weights] == [
+        [w.shape for w in row] for row in ours.all_weights
+    ]
     assert theirs._flat_weights_names == ours._flat_weights_names
     assert theirs.mode == ours.mode
     fresh = theirs_class(INPUT, HIDDEN, 2, bias=bias, bidirectional=bidirectional, **extra)
@@ -173,9 +184,10 @@ def test_nonlinearity_of_the_cell() -> None:
 
 
 def test_positional_arguments_stand_where_torch_has_them() -> None:
-    assert nn.RNN(3, 4, 2, "relu", False, True, 0.5, True).extra_repr() == torch.nn.RNN(
-        3, 4, 2, "relu", False, True, 0.5, True
-    ).extra_repr()
+    assert (
+        nn.RNN(3, 4, 2, "relu", False, True, 0.5, True).extra_repr()
+        == torch.nn.RNN(3, 4, 2, "relu", False, True, 0.5, True).extra_repr()
+    )
     theirs = torch.nn.LSTM(3, 4, 2, False, True, 0.5, True, 2, "cpu", torch.float64)
     ours = nn.LSTM(3, 4, 2, False, True, 0.5, True, 2, "cpu", torch.float64)
     assert repr(theirs) == repr(ours)
@@ -184,7 +196,9 @@ def test_positional_arguments_stand_where_torch_has_them() -> None:
 
 
 def test_dropout_between_layers() -> None:
-    with pytest.warns(UserWarning, match="dropout option adds dropout after all but last recurrent layer") as caught:
+    with pytest.warns(
+        UserWarning, match="dropout option adds dropout after all but last recurrent layer"
+    ) as caught:
         nn.LSTM(3, 4, dropout=0.5)
     assert caught[0].filename == __file__
     with warnings.catch_warnings():

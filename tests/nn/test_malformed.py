@@ -29,35 +29,56 @@ MESSAGE = re.compile(r"^(?P<name>[a-z_]\w*)[^:]*: expected (?P<expected>.+), got
 def runs(count: int) -> Any:
     """That many examples, the same at every run."""
     return settings(
-        max_examples=count, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+        max_examples=count,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
     )
 
 
 def assert_refused(call: Callable[[], Any], *names: str) -> None:
     """The call raises a Gatewise error whose first words name one of the arguments."""
+    error: GatewiseError | None = None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             result = call()
-        except GatewiseError as error:
-            found = MESSAGE.match(str(error))
-            assert found, f"{type(error).__name__} without its parts: {error}"
-            listed = [name.strip() for name in str(error).split(":")[0].split(",")]
-            bare = {re.split(r"[\[.(]", name)[0].strip() for name in listed}
-            assert bare & set(names), f"names {bare}, expected one of {names}: {error}"
-            return
-    raise AssertionError(f"accepted: {result!r:.200}")
+        except GatewiseError as raised:
+            error = raised
+    assert error is not None, f"accepted: {result!r:.200}"
+    assert MESSAGE.match(str(error)), f"{type(error).__name__} without its parts: {error}"
+    listed = [name.strip() for name in str(error).split(":")[0].split(",")]
+    bare = {re.split(r"[\[.(]", name)[0].strip() for name in listed}
+    assert bare & set(names), f"names {bare}, expected one of {names}: {error}"
 
 
 NOT_TENSORS = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3), st.binary(max_size=3),
-    st.lists(st.floats(), max_size=3), st.dictionaries(st.text(max_size=2), st.integers(), max_size=2),
-    st.builds(lambda: numpy.zeros((TIME, BATCH, INPUT), numpy.float32)), st.builds(object), st.just(torch.float32),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=3),
+    st.binary(max_size=3),
+    st.lists(st.floats(), max_size=3),
+    st.dictionaries(st.text(max_size=2), st.integers(), max_size=2),
+    st.builds(lambda: numpy.zeros((TIME, BATCH, INPUT), numpy.float32)),
+    st.builds(object),
+    st.just(torch.float32),
     st.just(torch.nn.Linear),
-)  # fmt: skip
+)
 SIZES = st.integers(0, 9)
 WRONG_DTYPES = st.sampled_from(
-    [torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.uint8, torch.bool, torch.complex64]
+    [
+        torch.float64,
+        torch.float16,
+        torch.bfloat16,
+        torch.int64,
+        torch.int32,
+        torch.uint8,
+        torch.bool,
+        torch.complex64,
+    ]
 )
 
 
@@ -91,29 +112,82 @@ def other_shape(shape: tuple[int, ...], *, dims_too: bool = True) -> st.SearchSt
 # --- constructors
 
 WRONG = {
-    "count": st.one_of(st.integers(-9, 0), st.floats(), st.text(max_size=3), st.none(), st.booleans(), st.just((3,)),
-                       st.just(torch.tensor(3)), st.just(numpy.int64(3)), st.integers(1 << 41, 1 << 80)),
+    "count": st.one_of(
+        st.integers(-9, 0),
+        st.floats(),
+        st.text(max_size=3),
+        st.none(),
+        st.booleans(),
+        st.just((3,)),
+        st.just(torch.tensor(3)),
+        st.just(numpy.int64(3)),
+        st.integers(1 << 41, 1 << 80),
+    ),
     "flag": st.one_of(st.integers(), st.floats(), st.text(max_size=3), st.none(), st.just([])),
-    "rate": st.one_of(st.floats().filter(lambda p: not 0 <= p <= 1), st.booleans(), st.text(max_size=3), st.none(),
-                      st.integers(2, 9), st.integers(-9, -1), st.just([0.1])),
-    "zoneout": st.one_of(st.just((0.1, 0.1, 0.1, 0.1, 0.1)), st.just(()), st.just((2.0, 0.1)), st.just("a"), st.just(-1)),
+    "rate": st.one_of(
+        st.floats().filter(lambda p: not 0 <= p <= 1),
+        st.booleans(),
+        st.text(max_size=3),
+        st.none(),
+        st.integers(2, 9),
+        st.integers(-9, -1),
+        st.just([0.1]),
+    ),
+    "zoneout": st.one_of(
+        st.just((0.1, 0.1, 0.1, 0.1, 0.1)), st.just(()), st.just((2.0, 0.1)), st.just("a"), st.just(-1)
+    ),
     "init": st.one_of(st.text(max_size=5), st.integers(), st.none(), st.just("chrono")),
     "steps": st.one_of(st.integers(-9, 0), st.floats(), st.text(max_size=3), st.booleans()),
     "engine": st.one_of(st.integers(), st.none(), st.booleans()),
-    "device": st.one_of(st.just("cpv"), st.just(""), st.floats(), st.just([]), st.just("cuda:x"), st.just(-3), st.booleans()),
-    "dtype": st.one_of(st.just(torch.int64), st.just(torch.bool), st.just(torch.complex64), st.just("float32"),
-                       st.integers(), st.just(numpy.float32), st.just(torch.float8_e4m3fn)),
-    "proj": st.one_of(st.integers(-9, -1), st.integers(HIDDEN, 99), st.floats(), st.text(max_size=3), st.none()),
-    "nonlinearity": st.one_of(st.text(max_size=4).filter(lambda t: t not in ("tanh", "relu")), st.none(), st.integers(), st.just([])),
-    "cell": st.one_of(st.text(max_size=4), st.none(), st.integers(), st.just([]), st.just(nn.LSTM), st.just("lstm_projected")),
-}  # fmt: skip
+    "device": st.one_of(
+        st.just("cpv"), st.just(""), st.floats(), st.just([]), st.just("cuda:x"), st.just(-3), st.booleans()
+    ),
+    "dtype": st.one_of(
+        st.just(torch.int64),
+        st.just(torch.bool),
+        st.just(torch.complex64),
+        st.just("float32"),
+        st.integers(),
+        st.just(numpy.float32),
+        st.just(torch.float8_e4m3fn),
+    ),
+    "proj": st.one_of(
+        st.integers(-9, -1), st.integers(HIDDEN, 99), st.floats(), st.text(max_size=3), st.none()
+    ),
+    "nonlinearity": st.one_of(
+        st.text(max_size=4).filter(lambda t: t not in ("tanh", "relu")), st.none(), st.integers(), st.just([])
+    ),
+    "cell": st.one_of(
+        st.text(max_size=4),
+        st.none(),
+        st.integers(),
+        st.just([]),
+        st.just(nn.LSTM),
+        st.just("lstm_projected"),
+    ),
+}
 ARGUMENTS = {
-    "input_size": "count", "hidden_size": "count", "num_layers": "count", "bias": "flag", "batch_first": "flag",
-    "dropout": "rate", "bidirectional": "flag", "device": "device", "dtype": "dtype", "recurrent_dropout": "rate",
-    "zoneout": "zoneout", "weight_drop": "rate", "layer_norm": "flag", "residual": "flag",
-    "learn_initial_state": "flag", "init": "init", "chrono_steps": "steps", "checkpoint_every": "steps",
-    "engine": "engine", "reverse": "flag",
-}  # fmt: skip
+    "input_size": "count",
+    "hidden_size": "count",
+    "num_layers": "count",
+    "bias": "flag",
+    "batch_first": "flag",
+    "dropout": "rate",
+    "bidirectional": "flag",
+    "device": "device",
+    "dtype": "dtype",
+    "recurrent_dropout": "rate",
+    "zoneout": "zoneout",
+    "weight_drop": "rate",
+    "layer_norm": "flag",
+    "residual": "flag",
+    "learn_initial_state": "flag",
+    "init": "init",
+    "chrono_steps": "steps",
+    "checkpoint_every": "steps",
+    "engine": "engine",
+    "reverse": "flag",
+}
 OWN = {
     nn.RNN: {"nonlinearity": "nonlinearity"},
     nn.LSTM: {"proj_size": "proj"},
@@ -144,8 +218,11 @@ def test_cells_and_wrappers_made_wrongly(data) -> None:
     good: dict[str, Any] = {"input_size": INPUT, "hidden_size": HIDDEN}
     if made is nn.Bidirectional:
         good["forward_layer"] = "gru"
-        choices = {"merge": st.one_of(st.text(max_size=3), st.none(), st.integers()), "backward_layer": NOT_TENSORS.filter(lambda v: v is not None),
-                   "forward_layer": NOT_TENSORS}  # fmt: skip
+        choices = {
+            "merge": st.one_of(st.text(max_size=3), st.none(), st.integers()),
+            "backward_layer": NOT_TENSORS.filter(lambda v: v is not None),
+            "forward_layer": NOT_TENSORS,
+        }
         name = data.draw(st.sampled_from(sorted(choices)))
         value = data.draw(choices[name])
     else:
@@ -196,7 +273,11 @@ def wrong_input(data, module, call) -> tuple[Any, tuple[str, ...]]:
         return x.to(data.draw(WRONG_DTYPES)), ("input",)
     if kind == "layout":
         return data.draw(odd_layout(x)), ("input",)
-    return zeros(data.draw(other_shape(tuple(x.shape)).filter(lambda s: not fits(s, module, x)))), ("input", "hx", "streams")
+    return zeros(data.draw(other_shape(tuple(x.shape)).filter(lambda s: not fits(s, module, x)))), (
+        "input",
+        "hx",
+        "streams",
+    )
 
 
 def fits(shape: tuple[int, ...], module, x: torch.Tensor) -> bool:
@@ -227,12 +308,23 @@ def wrong_hx(data, module, call) -> tuple[Any, tuple[str, ...]]:
 
 def wrong_lengths(data, module, call) -> tuple[Any, tuple[str, ...]]:
     values = st.one_of(
-        NOT_TENSORS.filter(lambda v: v is not None), st.just([1, 2, 99]), st.just([-1, 1, 1]), st.just([1, 2]),
-        st.just([1.0, 2.0, 3.0]), st.just([True, True, True]), st.just(torch.tensor([1.0, 2, 3])),
-        st.just(torch.tensor([True, True, True])), st.just(torch.tensor([5, 1, 1])), st.just(torch.tensor([1, -1, 1])),
-        st.just(torch.tensor([[1, 1, 1]])), st.just(torch.tensor(3)), st.just(torch.tensor([1, 2])), st.just("123"),
-        st.just(torch.zeros(3, dtype=torch.complex64)), st.just([10**30, 1, 1]),
-    )  # fmt: skip
+        NOT_TENSORS.filter(lambda v: v is not None),
+        st.just([1, 2, 99]),
+        st.just([-1, 1, 1]),
+        st.just([1, 2]),
+        st.just([1.0, 2.0, 3.0]),
+        st.just([True, True, True]),
+        st.just(torch.tensor([1.0, 2, 3])),
+        st.just(torch.tensor([True, True, True])),
+        st.just(torch.tensor([5, 1, 1])),
+        st.just(torch.tensor([1, -1, 1])),
+        st.just(torch.tensor([[1, 1, 1]])),
+        st.just(torch.tensor(3)),
+        st.just(torch.tensor([1, 2])),
+        st.just("123"),
+        st.just(torch.zeros(3, dtype=torch.complex64)),
+        st.just([10**30, 1, 1]),
+    )
     return data.draw(values), ("lengths",)
 
 
@@ -254,7 +346,9 @@ def wrong_flags(name: str) -> Callable[..., tuple[Any, tuple[str, ...]]]:
 def wrong_streams(data, module, call) -> tuple[Any, tuple[str, ...]]:
     names = [s.name for s in module.program.inputs[1:]]
     if not names:
-        return data.draw(st.sampled_from([{"m": call["input"]}, (call["input"],), "m", 3, [1, 2]])), ("streams",)
+        return data.draw(st.sampled_from([{"m": call["input"]}, (call["input"],), "m", 3, [1, 2]])), (
+            "streams",
+        )
     good = dict(call["streams"])
     kind = data.draw(st.sampled_from(["missing", "unknown", "type", "member", "shape", "dtype"]))
     name = data.draw(st.sampled_from(names))
@@ -274,10 +368,17 @@ def wrong_streams(data, module, call) -> tuple[Any, tuple[str, ...]]:
 
 
 BREAK = {
-    "input": wrong_input, "hx": wrong_hx, "lengths": wrong_lengths, "mask": wrong_flags("mask"),
-    "resets": wrong_flags("resets"), "streams": wrong_streams,
-    "return_gates": lambda data, *_: (data.draw(st.one_of(st.integers(), st.none(), st.text(max_size=2))), ("return_gates",)),
-}  # fmt: skip
+    "input": wrong_input,
+    "hx": wrong_hx,
+    "lengths": wrong_lengths,
+    "mask": wrong_flags("mask"),
+    "resets": wrong_flags("resets"),
+    "streams": wrong_streams,
+    "return_gates": lambda data, *_: (
+        data.draw(st.one_of(st.integers(), st.none(), st.text(max_size=2))),
+        ("return_gates",),
+    ),
+}
 
 
 @runs(4500)
@@ -313,25 +414,40 @@ def test_packed_sequences_made_wrongly(data) -> None:
                 st.lists(st.integers(-2, 5), max_size=6)
                 .filter(lambda s: sum(s) != 8 or s != sorted(s, reverse=True) or min(s) < 1)
                 .map(lambda s: torch.tensor(s, dtype=torch.int64)),
-                st.just(good.batch_sizes.float()), st.just(good.batch_sizes[None]), st.just(torch.tensor(8)),
+                st.just(good.batch_sizes.float()),
+                st.just(good.batch_sizes[None]),
+                st.just(torch.tensor(8)),
             )
-        )  # fmt: skip
+        )
     elif kind == "indices":
         which = data.draw(st.sampled_from(["sorted_indices", "unsorted_indices"]))
         fields[which] = data.draw(
-            st.sampled_from([torch.tensor([0, 1, 9]), torch.tensor([0, 0, 1]), torch.tensor([0, 1]), torch.tensor([0.0, 1, 2]),
-                             torch.tensor([-1, 0, 1]), torch.tensor([[0, 1, 2]])])
-        )  # fmt: skip
+            st.sampled_from(
+                [
+                    torch.tensor([0, 1, 9]),
+                    torch.tensor([0, 0, 1]),
+                    torch.tensor([0, 1]),
+                    torch.tensor([0.0, 1, 2]),
+                    torch.tensor([-1, 0, 1]),
+                    torch.tensor([[0, 1, 2]]),
+                ]
+            )
+        )
     elif kind == "beside":
         name = data.draw(st.sampled_from(["lengths", "mask", "resets", "return_gates"]))
         value = {"lengths": [1, 2, 3], "return_gates": True}.get(name, zeros((TIME, BATCH), torch.bool))
         extras, names = {name: value}, (name,)
     else:
-        extras, names = {"hx": tuple(zeros(data.draw(other_shape((1, BATCH, HIDDEN)))) for _ in module._state_widths)}, ("hx",)
+        extras, names = (
+            {"hx": tuple(zeros(data.draw(other_shape((1, BATCH, HIDDEN)))) for _ in module._state_widths)},
+            ("hx",),
+        )
         rows = module.num_layers * (2 if module.bidirectional else 1)
         if [tuple(s.shape) for s in extras["hx"]] == [(rows, BATCH, w) for w in module._state_widths]:
             extras["hx"] = extras["hx"] * 2
-    packed = PackedSequence.__new__(PackedSequence, good.data, good.batch_sizes, good.sorted_indices, good.unsorted_indices)
+    packed = PackedSequence.__new__(
+        PackedSequence, good.data, good.batch_sizes, good.sorted_indices, good.unsorted_indices
+    )
     packed = tuple.__new__(PackedSequence, tuple(fields[name] for name in packed._fields))
     assert_refused(lambda: module(packed, **extras), *names)
 
@@ -358,7 +474,12 @@ def test_steps_called_wrongly(data) -> None:
             call["x_t"] = zeros(data.draw(shapes))
         assert_refused(lambda: module.step(**call), "x_t")
         return
-    good = {"hx": tuple(zeros((module.num_layers, BATCH, w) if batched else (module.num_layers, w)) for w in module._state_widths)}
+    good = {
+        "hx": tuple(
+            zeros((module.num_layers, BATCH, w) if batched else (module.num_layers, w))
+            for w in module._state_widths
+        )
+    }
     state, _ = wrong_hx(data, module, good)
     assert_refused(lambda: module.step(**call, state=state), "state", "hx")
 
@@ -377,15 +498,23 @@ def test_cells_called_wrongly(data) -> None:
         return
     broken = data.draw(
         st.one_of(
-            NOT_TENSORS, WRONG_DTYPES.map(x.to), odd_layout(x),
+            NOT_TENSORS,
+            WRONG_DTYPES.map(x.to),
+            odd_layout(x),
             other_shape(tuple(x.shape)).filter(lambda s: len(s) not in (1, 2) or s[-1] != INPUT).map(zeros),
         )
-    )  # fmt: skip
+    )
     assert_refused(lambda: module(broken, good["hx"] if data.draw(st.booleans()) else None), "input", "hx")
 
 
 def test_engines_that_are_unknown_or_cannot_run() -> None:
-    for module in (nn.GRU(INPUT, HIDDEN, engine="fastest"), nn.Recurrent("sru", INPUT, HIDDEN, engine="torch")):
-        for call in (lambda m=module: m(zeros((TIME, BATCH, INPUT))), lambda m=module: m.step(zeros((BATCH, INPUT)))):
+    for module in (
+        nn.GRU(INPUT, HIDDEN, engine="fastest"),
+        nn.Recurrent("sru", INPUT, HIDDEN, engine="torch"),
+    ):
+        for call in (
+            lambda m=module: m(zeros((TIME, BATCH, INPUT))),
+            lambda m=module: m.step(zeros((BATCH, INPUT))),
+        ):
             with pytest.raises(GatewiseError, match=r"^engine: .+; .+"):
                 call()

@@ -32,7 +32,8 @@ def initial(module: nn.Recurrent) -> tuple[torch.Tensor, ...]:
     rows = module.num_layers * (2 if module.bidirectional else 1)
     generator = torch.Generator().manual_seed(8)
     return tuple(
-        torch.rand(rows, BATCH, w, generator=generator, dtype=torch.float64) + 0.1 for w in module._state_widths
+        torch.rand(rows, BATCH, w, generator=generator, dtype=torch.float64) + 0.1
+        for w in module._state_widths
     )
 
 
@@ -113,7 +114,9 @@ def test_torch_layers_take_lengths_as_packing_does(kind, batch_first) -> None:
     keep = [0, 2, 3, 4]
     lengths = LENGTHS[keep]
     x = x[keep] if batch_first else x[:, keep]
-    packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=batch_first, enforce_sorted=False)
+    packed = torch.nn.utils.rnn.pack_padded_sequence(
+        x, lengths, batch_first=batch_first, enforce_sorted=False
+    )
     expected, last = module(packed)
     padded, _ = torch.nn.utils.rnn.pad_packed_sequence(expected, batch_first=batch_first)
     for given in (lengths, lengths.tolist(), lengths.to(torch.int32), tuple(lengths.tolist())):
@@ -156,7 +159,9 @@ def test_trace_follows_the_layout() -> None:
     plain, same = module(x, lengths=LENGTHS)
     torch.testing.assert_close((output, tuple(state)), (plain, tuple(same)))
     found = [name for name in trace[2] if name.split(":")[-1] == "h"]
-    assert len(found) == 1  # the state h of the upper forward layer is half of the output, where steps are kept
+    assert (
+        len(found) == 1
+    )  # the state h of the upper forward layer is half of the output, where steps are kept
     keep = (torch.arange(TIME) < LENGTHS[:, None])[..., None]
     torch.testing.assert_close(trace[2][found[0]] * keep, output[..., :HIDDEN])
     assert module(x[0], return_gates=True)[2][0][found[0]].shape == (TIME, HIDDEN)
@@ -166,7 +171,9 @@ def test_learned_initial_state() -> None:
     module = nn.LSTM(INPUT, HIDDEN, learn_initial_state=True, dtype=torch.float64)
     assert set(dict(module.named_parameters())) > {"initial_h", "initial_c"}
     x = torch.randn(TIME, BATCH, INPUT, dtype=torch.float64)
-    assert_equal(module(x), module(x, tuple(torch.zeros(1, BATCH, HIDDEN, dtype=torch.float64) for _ in "hc")))
+    assert_equal(
+        module(x), module(x, tuple(torch.zeros(1, BATCH, HIDDEN, dtype=torch.float64) for _ in "hc"))
+    )
     with torch.no_grad():
         module.initial_h.normal_()
         module.initial_c.normal_()

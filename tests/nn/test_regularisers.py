@@ -100,7 +100,9 @@ def test_residual_adds_inputs_from_the_second_layer_on() -> None:
     x = problem()
     lower, upper = layer("gru", SIZE, SIZE), layer("gru", SIZE, SIZE)
     for one, suffix in ((lower, "_l0"), (upper, "_l1")):
-        one.load_state_dict({n.replace(suffix, "_l0"): p for n, p in module.state_dict().items() if suffix in n})
+        one.load_state_dict(
+            {n.replace(suffix, "_l0"): p for n, p in module.state_dict().items() if suffix in n}
+        )
     y = lower(x)[0]
     assert_equal(module(x)[0], upper(y)[0] + y)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import pickle
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from torch.utils import _pytree
 
 from gatewise import nn
-from gatewise.errors import ArgumentTypeError, GatewiseError, ShapeError, StoreError
+from gatewise.errors import ArgumentTypeError, ShapeError, StoreError
 from tests.nn.helpers import assert_equal
 
 TIME, BATCH, INPUT, HIDDEN = 5, 4, 3, 6
@@ -65,7 +66,9 @@ def test_of_a_gru() -> None:
     assert type(h_n) is torch.Tensor
     state = nn.RecurrentState.of(module, h_n)
     torch.testing.assert_close(state.last(), torch.cat([output[-1, :, :HIDDEN], output[0, :, HIDDEN:]], -1))
-    assert torch.equal(module(torch.zeros(2, BATCH, INPUT), state)[0], module(torch.zeros(2, BATCH, INPUT), h_n)[0])
+    assert torch.equal(
+        module(torch.zeros(2, BATCH, INPUT), state)[0], module(torch.zeros(2, BATCH, INPUT), h_n)[0]
+    )
     with pytest.raises(ShapeError, match="expected 1 tensors"):
         nn.RecurrentState.of(module, (h_n, h_n))
 
@@ -88,7 +91,13 @@ def test_select_reorders_rows() -> None:
     assert state.select([]).last().shape == (0, 2 * HIDDEN)
     picked[0].sum().backward()
     assert module.weight_hh_l0.grad is not None
-    for wrong, error in (([7], ShapeError), ([-1], ShapeError), ([[0]], ShapeError), ([0.5], ArgumentTypeError), ("a", ArgumentTypeError)):
+    for wrong, error in (
+        ([7], ShapeError),
+        ([-1], ShapeError),
+        ([[0]], ShapeError),
+        ([0.5], ArgumentTypeError),
+        ("a", ArgumentTypeError),
+    ):
         with pytest.raises(error, match="indices: expected"):
             state.select(wrong)
     with pytest.raises(ShapeError, match="batch axis"):
@@ -134,20 +143,24 @@ HOSTILE = {
 @pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_headers(change) -> None:
     data = made()[1].to_bytes()
-    with pytest.raises(StoreError, match="data: expected the bytes of a recurrent state, got .*; write them with"):
+    with pytest.raises(
+        StoreError, match="data: expected the bytes of a recurrent state, got .*; write them with"
+    ):
         nn.RecurrentState.from_bytes(header(data, change))
 
 
 @settings(max_examples=400, deadline=None, derandomize=True)
-@given(cut=st.integers(0, 700), flips=st.lists(st.tuples(st.integers(0, 700), st.integers(0, 255)), max_size=4))
+@given(
+    cut=st.integers(0, 700), flips=st.lists(st.tuples(st.integers(0, 700), st.integers(0, 255)), max_size=4)
+)
 def test_torn_bytes_are_refused_or_read(cut, flips) -> None:
-    data = bytearray(nn.RecurrentState((torch.zeros(1, 2, 3), torch.ones(1, 2, 3)), names=("h", "c")).to_bytes())
+    data = bytearray(
+        nn.RecurrentState((torch.zeros(1, 2, 3), torch.ones(1, 2, 3)), names=("h", "c")).to_bytes()
+    )
     for position, value in flips:
         data[position % len(data)] = value
-    try:
+    with contextlib.suppress(StoreError):  # any other error is a failure
         nn.RecurrentState.from_bytes(bytes(data[: len(data) - cut]))
-    except GatewiseError as error:
-        assert "expected" in str(error)
 
 
 @pytest.mark.parametrize("data", [None, "text", 7])

@@ -69,11 +69,17 @@ def test_float32_streams_within_its_rounding() -> None:
     """A row alone and the same row in a batch differ in the last bits of their products; 32 ulp over six steps."""
     module = nn.LSTM(INPUT, HIDDEN, 2).eval()
     x = torch.randn(TIME, BATCH, INPUT)
-    torch.testing.assert_close(stream(module, x)[0], module(x)[0], rtol=0, atol=32 * torch.finfo(torch.float32).eps)
+    torch.testing.assert_close(
+        stream(module, x)[0], module(x)[0], rtol=0, atol=32 * torch.finfo(torch.float32).eps
+    )
 
 
 def test_a_backward_direction_cannot_stream_and_says_why() -> None:
-    for module in (nn.GRU(3, 4, bidirectional=True), nn.GRU(3, 4, reverse=True), nn.Bidirectional("gru", 3, 4)):
+    for module in (
+        nn.GRU(3, 4, bidirectional=True),
+        nn.GRU(3, 4, reverse=True),
+        nn.Bidirectional("gru", 3, 4),
+    ):
         with pytest.raises(ArgumentError, match=r"last step, which a stream has not seen yet; use"):
             module.step(torch.zeros(2, 3))
 
@@ -99,4 +105,6 @@ def test_a_state_edited_in_place_is_what_the_next_step_reads() -> None:
         y, _ = module.step(x[1], state)
         assert_equal(y[1], module.step(x[1, 1])[0])
         _, other = module.step(x[0])
-        assert_equal(module.step(x[1], other.select([2, 0, 1]))[0], module(x[1:], other.select([2, 0, 1]))[0][0])
+        assert_equal(
+            module.step(x[1], other.select([2, 0, 1]))[0], module(x[1:], other.select([2, 0, 1]))[0][0]
+        )

@@ -17,7 +17,10 @@ TIME, BATCH, INPUT, HIDDEN = 5, 3, 4, 6
 
 def pair(kind: str, **options):
     theirs_class, ours_class, extra = LAYERS[kind]
-    theirs, ours = theirs_class(INPUT, HIDDEN, **extra, **options), ours_class(INPUT, HIDDEN, **extra, **options)
+    theirs, ours = (
+        theirs_class(INPUT, HIDDEN, **extra, **options),
+        ours_class(INPUT, HIDDEN, **extra, **options),
+    )
     ours.load_state_dict(theirs.state_dict())
     return theirs.double(), ours.double()
 
@@ -153,7 +156,11 @@ def test_half_precision_on_the_cpu(kind, dtype) -> None:
 def test_moving_and_casting() -> None:
     layer = nn.GRU(INPUT, HIDDEN).to(torch.float64)
     assert layer(torch.zeros(2, 1, INPUT, dtype=torch.float64))[0].dtype == torch.float64
-    assert layer.to("meta")(torch.zeros(2, 1, INPUT, dtype=torch.float64, device="meta"))[0].shape == (2, 1, HIDDEN)
+    assert layer.to("meta")(torch.zeros(2, 1, INPUT, dtype=torch.float64, device="meta"))[0].shape == (
+        2,
+        1,
+        HIDDEN,
+    )
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])

@@ -62,7 +62,8 @@ def check_flag(name: str, value: object) -> None:
     if not isinstance(value, bool):
         kind = type(value).__name__
         raise ArgumentTypeError(
-            f"{name}: expected True or False, got {value!r:.60}; pass a bool [{name} should be of type bool, got: {kind}]"
+            f"{name}: expected True or False, got {value!r:.60}; pass a bool "
+            f"[{name} should be of type bool, got: {kind}]"
         )
 
 
@@ -83,7 +84,9 @@ def check_size(name: str, value: object) -> None:
 def check_proj_size(value: object, hidden_size: int) -> None:
     """Raises unless the value is 0 (no projection) or a size below ``hidden_size``."""
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ArgumentTypeError(f"proj_size: expected a whole number, got {value!r:.60}; pass an int, or 0 for none")
+        raise ArgumentTypeError(
+            f"proj_size: expected a whole number, got {value!r:.60}; pass an int, or 0 for none"
+        )
     if value < 0:
         raise ArgumentError(
             f"proj_size: expected 0 or a size, got {value}; pass 0 for no projection "
@@ -113,13 +116,17 @@ def check_rate(name: str, value: object) -> float:
         ArgumentTypeError: Not a number.
         ArgumentError: Outside [0, 1].
     """
-    said = "dropout should be a number in range [0, 1] representing the probability of an element being zeroed"
+    said = (
+        "dropout should be a number in range [0, 1] representing the probability of an element being zeroed"
+    )
     if not isinstance(value, int | float) or isinstance(value, bool):
         # torch raises ValueError for a dropout that is no number; so does this, for that argument alone.
         error = ArgumentError if name == "dropout" else ArgumentTypeError
         raise error(f"{name}: expected a probability in [0, 1], got {value!r:.60}; pass a float [{said}]")
     if not 0 <= value <= 1:
-        raise ArgumentError(f"{name}: expected a probability in [0, 1], got {value}; pass a share of units [{said}]")
+        raise ArgumentError(
+            f"{name}: expected a probability in [0, 1], got {value}; pass a share of units [{said}]"
+        )
     return float(value)
 
 

@@ -58,7 +58,8 @@ class Bidirectional(torch.nn.Module):
         if isinstance(forward_layer, Recurrent):
             if sizes or options:
                 raise ArgumentError(
-                    f"sizes: expected none beside a finished layer, got {sizes or options!r:.60}; give them to the layer"
+                    f"sizes: expected none beside a finished layer, got {sizes or options!r:.60}; "
+                    "give them to the layer"
                 )
         else:
             if len(sizes) < 2 - len({"input_size", "hidden_size"} & set(options)):
@@ -78,7 +79,8 @@ class Bidirectional(torch.nn.Module):
         for name, layer, reverse in (("forward_layer", one, False), ("backward_layer", two, True)):
             if not isinstance(layer, Recurrent):
                 raise ArgumentTypeError(
-                    f"{name}: expected a gatewise.nn layer, got {type(layer).__name__}; pass Recurrent, LSTM, GRU or RNN"
+                    f"{name}: expected a gatewise.nn layer, got {type(layer).__name__}; "
+                    "pass Recurrent, LSTM, GRU or RNN"
                 )
             if layer.bidirectional or layer.reverse is not reverse:
                 got = "bidirectional=True" if layer.bidirectional else f"reverse={layer.reverse}"
@@ -136,7 +138,8 @@ class Bidirectional(torch.nn.Module):
             if not isinstance(state, Tensor) or state.dim() < 2 or state.shape[0] != rows:
                 got = tuple(state.shape) if isinstance(state, Tensor) else type(state).__name__
                 raise ArgumentError(
-                    f"hx: expected states of (layers * 2, batch, size) with {rows} rows, got {got}; pass what it returned"
+                    f"hx: expected states of (layers * 2, batch, size) with {rows} rows, got {got}; "
+                    "pass what it returned"
                 )
         return tuple(s[0::2] for s in states), tuple(s[1::2] for s in states)
 
@@ -147,8 +150,8 @@ class Bidirectional(torch.nn.Module):
             ArgumentError: Always, saying why.
         """
         raise ArgumentError(
-            "step: expected a layer that runs forwards in time, got a Bidirectional: the backward direction starts at a "
-            "sequence's last step, which a stream has not seen yet; use the forward layer alone, or whole windows"
+            "step: expected a layer that runs forwards in time, got a Bidirectional: the backward direction starts at "
+            "a sequence's last step, which a stream has not seen yet; use the forward layer alone, or whole windows"
         )
 
     def extra_repr(self) -> str:

@@ -74,7 +74,9 @@ def plan_layers(
     if not isinstance(engine, str):
         raise ArgumentTypeError(f"engine: expected an engine's name, got {engine!r:.60}; pass 'auto'")
     if reverse and bidirectional:
-        raise ArgumentError("reverse: expected False beside bidirectional=True, got True; it already runs both ways")
+        raise ArgumentError(
+            "reverse: expected False beside bidirectional=True, got True; it already runs both ways"
+        )
     if not isinstance(cell, str | Cell | Program):
         raise ArgumentTypeError(
             f"cell: expected a name, a Cell or a Program, got {type(cell).__name__}; see gatewise.cells.names()"
@@ -82,7 +84,9 @@ def plan_layers(
     program = cells.get(cell, bias=bias, layer_norm=layer_norm, **options)
     rates = check.zoneout_rates(zoneout, tuple(state.name for state in program.states))
     check_init(init, chrono_steps, program)
-    layers, widths = _sizes(program, input_size, hidden_size, proj_size, num_layers, 2 if bidirectional else 1)
+    layers, widths = _sizes(
+        program, input_size, hidden_size, proj_size, num_layers, 2 if bidirectional else 1
+    )
     _check_drops(program, float(recurrent_dropout), float(weight_drop))
     check.warn_of_lone_dropout(float(dropout), num_layers)
     return Plan(program, layers, widths, rates)
@@ -91,7 +95,7 @@ def plan_layers(
 def _sizes(
     program: Program, input_size: int, hidden_size: int, proj_size: int, num_layers: int, directions: int
 ) -> tuple[tuple[dict[str, int], ...], tuple[int, ...]]:
-    groups = [s.width for s in (*program.inputs, *program.states)]
+    groups = [s.width for s in program.inputs] + [s.width for s in program.states]
     groups += [width for tensor in program.tensors for _, width in tensor.parts]
     projects = "proj" in groups
     if projects and proj_size == 0:

@@ -48,7 +48,9 @@ def leave_states(states: tuple[Tensor, ...], form: Form) -> tuple[Tensor, ...]:
 
 
 @no_type_check
-def enter_flags(name: str, flags: Tensor | None, form: Form, lead: tuple[int, int], device: torch.device) -> Tensor | None:
+def enter_flags(
+    name: str, flags: Tensor | None, form: Form, lead: tuple[int, int], device: torch.device
+) -> Tensor | None:
     """A mask or resets as (time, batch), checked in the user's layout."""
     if flags is None:
         return None
@@ -105,7 +107,12 @@ def _by_name(program: Program, streams: object) -> tuple[object, ...]:
 
 
 def enter_streams(
-    program: Program, streams: object, form: Form | None, lead: tuple[int, ...], sizes: Mapping[str, int], like: Tensor
+    program: Program,
+    streams: object,
+    form: Form | None,
+    lead: tuple[int, ...],
+    sizes: Mapping[str, int],
+    like: Tensor,
 ) -> tuple[Tensor, ...]:
     """The further inputs of a cell with several (GRU-D's mask and interval), checked and time first.
 
@@ -119,14 +126,14 @@ def enter_streams(
     """
     result: list[Tensor] = []
     for spec, given in zip(program.inputs[1:], _by_name(program, streams), strict=True):
-        tensor = given
+        tensor: object = given
         if form is not None and form.packed is not None and isinstance(given, PackedSequence):
             if not torch.equal(given.batch_sizes, form.packed.batch_sizes):
                 raise ArgumentError(
                     f"streams[{spec.name!r}]: expected the input's batch_sizes, got others; pack both alike"
                 )
             tensor = given.data
-        geometry.check_stream(spec.name, tensor, (*lead, bind(spec.width, sizes)))
-        geometry.check_like(f"streams[{spec.name!r}]", tensor, like)  # type: ignore[arg-type]
-        result.append(tensor if form is None or form.packed is not None else enter(tensor, form))  # type: ignore[arg-type]
+        row = geometry.check_stream(spec.name, tensor, (*lead, bind(spec.width, sizes)))
+        geometry.check_like(f"streams[{spec.name!r}]", row, like)
+        result.append(row if form is None or form.packed is not None else enter(row, form))
     return tuple(result)

@@ -35,15 +35,19 @@ def check_init(init: object, chrono_steps: object, program: Program) -> None:
     if init != "chrono":
         if chrono_steps is not None:
             raise ArgumentError(
-                f"chrono_steps: expected None beside init={init!r}, got {chrono_steps!r:.60}; pass init='chrono' with it"
+                f"chrono_steps: expected None beside init={init!r}, got {chrono_steps!r:.60}; "
+                "pass init='chrono' with it"
             )
         return
     if chrono_steps is None:
         raise ArgumentError(
-            "chrono_steps: expected the longest dependency in steps for init='chrono', got None; pass an int of at least 3"
+            "chrono_steps: expected the longest dependency in steps for init='chrono', got None; "
+            "pass an int of at least 3"
         )
     if not isinstance(chrono_steps, int) or isinstance(chrono_steps, bool):
-        raise ArgumentTypeError(f"chrono_steps: expected a whole number, got {chrono_steps!r:.60}; pass an int")
+        raise ArgumentTypeError(
+            f"chrono_steps: expected a whole number, got {chrono_steps!r:.60}; pass an int"
+        )
     if chrono_steps < 3:
         raise ArgumentError(f"chrono_steps: expected at least 3 steps, got {chrono_steps}; pass more")
     gates = [gate for gate in (program.retain, program.admit) if gate is not None]

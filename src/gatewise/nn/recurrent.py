@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from gatewise import cells
 from gatewise.engines import Explanation, StackCall, StackResult, geometry
 from gatewise.engines import explain as explain_call
 from gatewise.errors import ArgumentError, ArgumentTypeError
@@ -77,7 +76,9 @@ class Recurrent(Streaming, torch.nn.Module):
         (torch.Size([4, 7, 5]), torch.Size([2, 4, 5]))
     """
 
-    _returns_tensor = False  # whether the only state comes back as a plain tensor, as from torch's GRU and RNN
+    _returns_tensor = (
+        False  # whether the only state comes back as a plain tensor, as from torch's GRU and RNN
+    )
 
     @no_type_check
     def __init__(
@@ -130,7 +131,9 @@ class Recurrent(Streaming, torch.nn.Module):
         self._make_parameters(plan, device, dtype)
         self.reset_parameters()
 
-    def _make_parameters(self, plan: Plan, device: torch.device | str | None, dtype: torch.dtype | None) -> None:
+    def _make_parameters(
+        self, plan: Plan, device: torch.device | str | None, dtype: torch.dtype | None
+    ) -> None:
         directions = 2 if self.bidirectional else 1
         for layer, sizes in enumerate(plan.layers):
             for direction in range(directions):
@@ -155,7 +158,7 @@ class Recurrent(Streaming, torch.nn.Module):
     # --- what code written for torch.nn reads
 
     @property
-    def all_weights(self) -> list[list[torch.nn.Parameter]]:
+    def all_weights(self) -> list[list[Tensor]]:
         """The parameters per layer and direction, as torch gives them."""
         return [[getattr(self, name) for name in names] for names in self._all_weights]
 
@@ -179,7 +182,11 @@ class Recurrent(Streaming, torch.nn.Module):
             "residual": False, "learn_initial_state": False, "chrono_steps": None, "checkpoint_every": None,
             "reverse": False,
         }  # fmt: skip
-        shown += [f"{name}={getattr(self, name)}" for name, value in defaults.items() if getattr(self, name) != value]
+        shown += [
+            f"{name}={getattr(self, name)}"
+            for name, value in defaults.items()
+            if getattr(self, name) != value
+        ]
         shown += [f"{name}={getattr(self, name)!r}" for name, value in _TEXTS if getattr(self, name) != value]
         if any(self.zoneout):
             shown.append(f"zoneout={self.zoneout}")
@@ -230,20 +237,29 @@ class Recurrent(Streaming, torch.nn.Module):
 
         They are looked up at each call, so that functional_call, parametrize and weight_norm may put others in.
         """
-        held = self._parameters
-        rows = [
-            tuple([getattr(self, name) if held.get(name) is None else held[name] for name in names])
-            for names in self._all_weights
-        ]
-        if self.weight_drop > 0.0 and self.training:
-            recurrent = [spec.role == "recurrent" for spec in self.program.tensors]
-            rows = [
-                tuple([F.dropout(t, self.weight_drop) if drop else t for t, drop in zip(row, recurrent, strict=True)])
-                for row in rows
+        held: Any = self._parameters
+        rows = tuple(
+            [
+                tuple([getattr(self, name) if held.get(name) is None else held[name] for name in names])
+                for names in self._all_weights
             ]
+        )
+        if self.weight_drop > 0.0 and self.training:
+            specs, p = self.program.tensors, self.weight_drop
+            rows = tuple(
+                [
+                    tuple(
+                        [
+                            F.dropout(t, p) if s.role == "recurrent" else t
+                            for t, s in zip(row, specs, strict=True)
+                        ]
+                    )
+                    for row in rows
+                ]
+            )
         if like is not None:
-            rows = [tuple([t.to(like) for t in row]) for row in rows]
-        return tuple(rows)
+            rows = tuple([tuple([t.to(like) for t in row]) for row in rows])
+        return rows
 
     def _call(
         self,
@@ -259,14 +275,18 @@ class Recurrent(Streaming, torch.nn.Module):
     ) -> tuple[StackCall, Form]:
         """Checks what the user gave, under the names that it has there, and brings it into the engines' form."""
         if not isinstance(return_gates, bool):
-            raise ArgumentTypeError(f"return_gates: expected True or False, got {return_gates!r:.60}; pass a bool")
+            raise ArgumentTypeError(
+                f"return_gates: expected True or False, got {return_gates!r:.60}; pass a bool"
+            )
         like = autocast_dtype(self, input)
         tensors = self._tensors(like)
         weight = tensors[0][0]
         if isinstance(input, PackedSequence):
             batch = geometry.check_packed(input, self.input_size)
             form = Form(False, True, input)
-            self._refuse_beside_packed(lengths=lengths, mask=mask, resets=resets, return_gates=return_gates or None)
+            self._refuse_beside_packed(
+                lengths=lengths, mask=mask, resets=resets, return_gates=return_gates or None
+            )
             x, lead = input.data, tuple(input.data.shape[:-1])
         else:
             batched = geometry.check_sequence(type(self).__name__, input, self.input_size, self.batch_first)
@@ -278,7 +298,7 @@ class Recurrent(Streaming, torch.nn.Module):
             x = x.to(like)
         geometry.check_like(names[0], x, weight)
         device = x.device
-        inputs = (x,)
+        inputs: tuple[Tensor, ...] = (x,)
         if streams is not None or len(self.program.inputs) > 1:
             inputs += enter_streams(self.program, streams, form, lead, self._sizes, x)
         if lengths is not None:

@@ -29,6 +29,7 @@ _VERSION = "1"
 _HEADER_LIMIT = 1 << 20  # bytes; a state's header holds a few names
 
 
+@no_type_check
 class RecurrentState(tuple[Tensor, ...]):
     """The states of a layer, one tensor per state of its cell.
 
@@ -53,10 +54,12 @@ class RecurrentState(tuple[Tensor, ...]):
 
     names: tuple[str, ...]
     directions: int
-    rows: tuple[Tensor, ...] | None = None  # a streaming step's own (batch, size), of which the tuple holds views
+    rows: tuple[Tensor, ...] | None = (
+        None  # a streaming step's own (batch, size), of which the tuple holds views
+    )
 
     def __new__(
-        cls, tensors: Iterable[Tensor] = (), *, names: Sequence[str] = (), directions: int = 1
+        cls, tensors: Iterable[Any] = (), *, names: Sequence[str] = (), directions: int = 1
     ) -> RecurrentState:
         """Makes the tuple; it also accepts any one iterable, as code that rebuilds tuples expects."""
         self = super().__new__(cls, tensors)
@@ -65,7 +68,6 @@ class RecurrentState(tuple[Tensor, ...]):
         return self
 
     @classmethod
-    @no_type_check
     def of(cls, module: Recurrent, state: Tensor | Sequence[Tensor]) -> RecurrentState:
         """The state object for what a layer returned: a GRU or RNN returns, like torch's, a plain tensor.
 
@@ -105,7 +107,9 @@ class RecurrentState(tuple[Tensor, ...]):
             (batch, directions * size), or (directions * size,) without a batch axis.
         """
         if not self:
-            raise ArgumentError("state: expected at least one tensor, got an empty state; use the layer's own")
+            raise ArgumentError(
+                "state: expected at least one tensor, got an empty state; use the layer's own"
+            )
         h = self[0]
         if self.directions == 1:
             return h[-1]
@@ -119,7 +123,6 @@ class RecurrentState(tuple[Tensor, ...]):
         """Each tensor's ``to(...)``: another device or dtype."""
         return self._like([tensor.to(*args, **kwargs) for tensor in self])
 
-    @no_type_check
     def select(self, indices: Int[Tensor, " chosen"] | Sequence[int]) -> RecurrentState:
         """The states of some sequences of the batch, in the order given; one may come twice (beam search).
 
@@ -145,7 +148,9 @@ class RecurrentState(tuple[Tensor, ...]):
                 f"indices: expected integers, got {type(indices).__name__}; pass a list or a tensor ({error})"
             ) from None
         if picked.dtype not in (torch.int64, torch.int32) and picked.numel() > 0:
-            raise ArgumentTypeError(f"indices: expected integers, got {picked.dtype}; convert with .to(torch.int64)")
+            raise ArgumentTypeError(
+                f"indices: expected integers, got {picked.dtype}; convert with .to(torch.int64)"
+            )
         if picked.dim() != 1:
             raise ShapeError(f"indices: expected one axis, got shape {tuple(picked.shape)}; flatten them")
         batch = self[0].shape[1] if self else 0
@@ -176,7 +181,6 @@ class RecurrentState(tuple[Tensor, ...]):
         return bytes(save_tensors(named, metadata=about))
 
     @staticmethod
-    @no_type_check
     def from_bytes(data: bytes, *, device: str | torch.device = "cpu") -> RecurrentState:
         """Reads what :meth:`to_bytes` wrote; it trusts nothing in it.
 
@@ -236,11 +240,11 @@ def _read_about(data: bytes) -> tuple[tuple[str, ...], int]:
     return tuple(names), directions
 
 
-def _flatten(state: RecurrentState) -> tuple[list[Tensor], tuple[tuple[str, ...], int]]:
+def _flatten(state: RecurrentState) -> tuple[list[Any], tuple[tuple[str, ...], int]]:
     return list(state), (state.names, state.directions)
 
 
-def _unflatten(tensors: Iterable[Tensor], context: tuple[tuple[str, ...], int]) -> RecurrentState:
+def _unflatten(tensors: Iterable[Any], context: tuple[tuple[str, ...], int]) -> Any:
     return RecurrentState(tensors, names=context[0], directions=context[1])
 
 

@@ -27,7 +27,7 @@ class Streaming:
 
     @no_type_check
     def step(
-        self: Recurrent,  # type: ignore[misc]
+        self: Any,  # a Recurrent
         x_t: Tensor,
         state: Tensor | Sequence[Tensor] | None = None,
         *,
@@ -70,7 +70,7 @@ class Streaming:
             return _step_by_call(self, x_t, state, streams, batched)
         tensors = self._tensors(None)
         geometry.check_like("x_t", x_t, tensors[0][0])
-        inputs = (x_t if batched else x_t.unsqueeze(0),)
+        inputs: tuple[Tensor, ...] = (x_t if batched else x_t.unsqueeze(0),)
         form = Form(False, batched, None)
         if streams is not None or len(self.program.inputs) > 1:
             rows = enter_streams(self.program, streams, None, tuple(x_t.shape[:-1]), self._sizes, x_t)
@@ -116,7 +116,9 @@ def _step_by_call(
     """The same through a whole call of one step, for what the lean way leaves out (dropout, zoneout, residual)."""
     axis = 0 if not batched or not module.batch_first else 1
     if isinstance(streams, Mapping):
-        streams = {name: row.unsqueeze(axis) if isinstance(row, Tensor) else row for name, row in streams.items()}
+        streams = {
+            name: row.unsqueeze(axis) if isinstance(row, Tensor) else row for name, row in streams.items()
+        }
     elif isinstance(streams, Sequence):
         streams = [row.unsqueeze(axis) if isinstance(row, Tensor) else row for row in streams]
     call, form = module._call(x_t.unsqueeze(axis), state, streams, names=("x_t", "state"))

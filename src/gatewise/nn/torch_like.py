@@ -9,7 +9,6 @@ import torch
 from gatewise.errors import ArgumentError
 from gatewise.nn.arguments import Extras, no_type_check
 from gatewise.nn.recurrent import CellLike, Recurrent
-from gatewise.spec import Cell, Program
 
 __all__ = ["GRU", "LSTM", "RNN"]
 
@@ -31,8 +30,8 @@ class _TorchLike(Recurrent):
     def _refuse_projection(extras: dict[str, Any]) -> None:
         if "proj_size" in extras:
             raise ArgumentError(
-                f"proj_size: expected none for this layer, got {extras['proj_size']!r:.60}; use LSTM, or Recurrent with "
-                "a cell that projects [proj_size argument is only supported for LSTM, not RNN or GRU]"
+                f"proj_size: expected none for this layer, got {extras['proj_size']!r:.60}; use LSTM, or Recurrent "
+                "with a cell that projects [proj_size argument is only supported for LSTM, not RNN or GRU]"
             )
 
 

@@ -80,7 +80,9 @@ class _CellModule(torch.nn.Module):
             states: tuple[Any, ...] = (zeros,) * len(self._names)
         else:
             states = split_state("hx", hx, self.program)
-            geometry.check_row_states(owner, states, self._names, (self.hidden_size,) * len(self._names), batch)
+            geometry.check_row_states(
+                owner, states, self._names, (self.hidden_size,) * len(self._names), batch
+            )
         geometry.check_like("input", input, tensors[0])
         if like is not None:
             states = tuple([s.to(like) for s in states])
