@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import torch
-from torch import _VF, Tensor
+from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from gatewise import cells
@@ -21,6 +21,13 @@ __all__ = ["can_run", "can_step", "mode_of", "run", "step"]
 
 _MODES = ("rnn_tanh", "rnn_relu", "lstm", "gru")
 _CPU_DTYPES = (torch.float32, torch.float64)
+_LAYER_FUNCTIONS = {
+    "rnn_tanh": torch.rnn_tanh,
+    "rnn_relu": torch.rnn_relu,
+    "gru": torch.gru,
+    "lstm": torch.lstm,
+    "lstm_projected": torch.lstm,
+}
 
 
 @lru_cache(maxsize=1)
@@ -46,6 +53,8 @@ def can_run(call: StackCall) -> str | None:
         return "torch.func cannot see through torch's recurrent operators"
     if mode_of(call.program) is None:
         return f"torch has no kernel for {call.program.name!r}"
+    if _is_plain(call):
+        return _unfit_input(call.inputs[0])
     asked = {
         "mask": call.mask is not None,
         "resets": call.resets is not None,
@@ -62,7 +71,17 @@ def can_run(call: StackCall) -> str | None:
     for name, wanted in asked.items():
         if wanted:
             return f"torch's kernels know no {name}"
-    x = call.inputs[0]
+    return _unfit_input(call.inputs[0])
+
+
+def _is_plain(call: StackCall) -> bool:
+    """Whether nothing is asked that torch has not, told quickly: this stands before every call of a layer."""
+    ragged = call.mask is not None or call.resets is not None or call.lengths is not None
+    special = call.return_gates or call.reverse or call.checkpoint_every is not None or any(call.zoneout)
+    return not (ragged or special or call.recurrent_dropout or call.residual)
+
+
+def _unfit_input(x: Tensor) -> str | None:
     if x.device.type not in ("cpu", "cuda"):
         return f"torch's kernels run on cpu and cuda, the input is on {x.device.type}"
     if x.device.type == "cpu" and x.dtype not in _CPU_DTYPES:
@@ -79,7 +98,7 @@ def run(call: StackCall) -> StackResult:
     name, bias = mode_of(call.program) or ("", False)
     weights = [tensor for layer in call.tensors for tensor in layer]
     hx = list(call.states) if len(call.states) > 1 else call.states[0]
-    function: Any = _VF.lstm if name.startswith("lstm") else getattr(_VF, name)
+    function: Any = _LAYER_FUNCTIONS[name]
     common = (hx, weights, bias, call.num_layers, float(call.dropout), call.training, call.bidirectional)
     if call.batch_sizes is not None:
         output, *states = function(call.inputs[0], call.batch_sizes, *common)
@@ -120,10 +139,10 @@ def _ragged(call: StackCall) -> StackResult:
 # --- one step
 
 _CELL_FUNCTIONS = {
-    "rnn_tanh": "rnn_tanh_cell",
-    "rnn_relu": "rnn_relu_cell",
-    "gru": "gru_cell",
-    "lstm": "lstm_cell",
+    "rnn_tanh": torch.rnn_tanh_cell,
+    "rnn_relu": torch.rnn_relu_cell,
+    "gru": torch.gru_cell,
+    "lstm": torch.lstm_cell,
 }
 
 
@@ -144,7 +163,7 @@ def step(
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """One step by torch's cell kernel."""
     name, bias = mode_of(program) or ("", False)
-    function = getattr(_VF, _CELL_FUNCTIONS[name])
+    function: Any = _CELL_FUNCTIONS[name]
     weights = tensors if bias else (*tensors, None, None)
     if name == "lstm":
         h, c = function(x, states, *weights)

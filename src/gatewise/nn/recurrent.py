@@ -6,17 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from gatewise.engines import Explanation, StackCall, StackResult, geometry
+from gatewise.engines import Explanation
 from gatewise.engines import explain as explain_call
-from gatewise.errors import ArgumentError, ArgumentTypeError
+from gatewise.errors import ArgumentTypeError
 from gatewise.nn.arguments import no_type_check
-from gatewise.nn.autocast import autocast_dtype, autocast_is_on, run_call
+from gatewise.nn.autocast import run_call
+from gatewise.nn.calling import Calling
 from gatewise.nn.construct import Plan, plan_layers
-from gatewise.nn.edge import Form, enter, enter_flags, enter_streams, leave, leave_states, split_state
 from gatewise.nn.init import initialise
 from gatewise.nn.state import RecurrentState
 from gatewise.nn.streaming import Streaming
@@ -28,10 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["CellLike", "Recurrent", "explain"]
 
 CellLike = str | Cell | Program
-Trace = tuple[dict[str, Tensor], ...]
 
 
-class Recurrent(Streaming, torch.nn.Module):
+class Recurrent(Calling, Streaming, torch.nn.Module):
     """A stack of recurrent layers of any cell.
 
     Weights are named, shaped and drawn as torch names, shapes and draws them (``weight_ih_l0``, ...); further
@@ -76,9 +74,8 @@ class Recurrent(Streaming, torch.nn.Module):
         (torch.Size([4, 7, 5]), torch.Size([2, 4, 5]))
     """
 
-    _returns_tensor = (
-        False  # whether the only state comes back as a plain tensor, as from torch's GRU and RNN
-    )
+    # Whether the only state comes back as a plain tensor, as from torch's GRU and RNN.
+    _returns_tensor = False
 
     @no_type_check
     def __init__(
@@ -231,166 +228,6 @@ class Recurrent(Streaming, torch.nn.Module):
         """
         call, form = self._call(input, hx, streams, lengths, mask, resets, return_gates)
         return self._leave(run_call(call), form, return_gates)
-
-    def _tensors(self, like: torch.dtype | None) -> tuple[tuple[Tensor, ...], ...]:
-        """The parameters of each layer and direction as engines take them: dropped, in autocast's dtype.
-
-        They are looked up at each call, so that functional_call, parametrize and weight_norm may put others in.
-        """
-        held: Any = self._parameters
-        rows = tuple(
-            [
-                tuple([getattr(self, name) if held.get(name) is None else held[name] for name in names])
-                for names in self._all_weights
-            ]
-        )
-        if self.weight_drop > 0.0 and self.training:
-            specs, p = self.program.tensors, self.weight_drop
-            rows = tuple(
-                [
-                    tuple(
-                        [
-                            F.dropout(t, p) if s.role == "recurrent" else t
-                            for t, s in zip(row, specs, strict=True)
-                        ]
-                    )
-                    for row in rows
-                ]
-            )
-        if like is not None:
-            rows = tuple([tuple([t.to(like) for t in row]) for row in rows])
-        return rows
-
-    def _call(
-        self,
-        input: Any,
-        hx: Any,
-        streams: Any = None,
-        lengths: Any = None,
-        mask: Any = None,
-        resets: Any = None,
-        return_gates: Any = False,
-        *,
-        names: tuple[str, str] = ("input", "hx"),
-    ) -> tuple[StackCall, Form]:
-        """Checks what the user gave, under the names that it has there, and brings it into the engines' form."""
-        if not isinstance(return_gates, bool):
-            raise ArgumentTypeError(
-                f"return_gates: expected True or False, got {return_gates!r:.60}; pass a bool"
-            )
-        like = autocast_dtype(self, input)
-        tensors = self._tensors(like)
-        weight = tensors[0][0]
-        if isinstance(input, PackedSequence):
-            batch = geometry.check_packed(input, self.input_size)
-            form = Form(False, True, input)
-            self._refuse_beside_packed(
-                lengths=lengths, mask=mask, resets=resets, return_gates=return_gates or None
-            )
-            x, lead = input.data, tuple(input.data.shape[:-1])
-        else:
-            batched = geometry.check_sequence(type(self).__name__, input, self.input_size, self.batch_first)
-            form = Form(self.batch_first, batched, None)
-            lead = tuple(input.shape[:-1])
-            x = enter(input, form)
-            batch = x.shape[1]
-        if like is not None and x.dtype.is_floating_point:
-            x = x.to(like)
-        geometry.check_like(names[0], x, weight)
-        device = x.device
-        inputs: tuple[Tensor, ...] = (x,)
-        if streams is not None or len(self.program.inputs) > 1:
-            inputs += enter_streams(self.program, streams, form, lead, self._sizes, x)
-        if lengths is not None:
-            if not form.batched:
-                raise ArgumentError(
-                    "lengths: expected None for input without a batch axis, got some; cut the sequence instead"
-                )
-            lengths = geometry.as_lengths(lengths, batch, x.shape[0], device)
-        steps = (x.shape[0], batch)
-        call = StackCall(
-            program=self.program,
-            inputs=inputs,
-            states=self._states(names[1], hx, batch, form, x),
-            tensors=tensors,
-            num_layers=self.num_layers,
-            bidirectional=self.bidirectional,
-            reverse=self.reverse,
-            batch_sizes=None if form.packed is None else form.packed.batch_sizes,
-            lengths=lengths,
-            mask=enter_flags("mask", mask, form, steps, device),
-            resets=enter_flags("resets", resets, form, steps, device),
-            reset_states=None if resets is None else self._begin(1, x),
-            dropout=self.dropout,
-            recurrent_dropout=self.recurrent_dropout,
-            zoneout=self.zoneout,
-            training=self.training,
-            residual=self.residual,
-            seed=self._seed(device),
-            return_gates=return_gates,
-            checkpoint_every=self.checkpoint_every,
-            engine=self.engine,
-        )
-        return call, form
-
-    @staticmethod
-    def _refuse_beside_packed(**given: object) -> None:
-        for name, value in given.items():
-            if value is not None:
-                raise ArgumentError(
-                    f"{name}: expected None beside a PackedSequence, got a value; "
-                    "pad the input (torch.nn.utils.rnn.pad_packed_sequence) and pass lengths="
-                )
-
-    def _seed(self, device: torch.device) -> Tensor | None:
-        """What the engines' random masks start from: one draw, on the CPU, so that a GPU gives the same masks."""
-        if not self.training or (self.recurrent_dropout == 0.0 and not any(self.zoneout)):
-            return None
-        return torch.randint(1 << 62, (), dtype=torch.int64, device="cpu").to(device)
-
-    def _begin(self, batch: int, like: Tensor) -> tuple[Tensor, ...]:
-        """The state before the first step for a batch: the learned one, or zeros."""
-        rows = self.num_layers * (2 if self.bidirectional else 1)
-        if self.learn_initial_state:
-            held = [getattr(self, f"initial_{name}").to(like.dtype) for name in self.state_names]
-            return tuple([h.unsqueeze(1).expand(rows, batch, h.shape[1]) for h in held])
-        return tuple(
-            [torch.zeros(rows, batch, w, dtype=like.dtype, device=like.device) for w in self._state_widths]
-        )
-
-    def _states(self, argument: str, hx: Any, batch: int, form: Form, like: Tensor) -> tuple[Tensor, ...]:
-        """The states to start from, checked, with a batch axis, in the packed order."""
-        if hx is None:
-            return self._begin(batch, like)
-        given = split_state(argument, hx, self.program)
-        rows = self.num_layers * (2 if self.bidirectional else 1)
-        shapes = [(rows, batch, w) if form.batched else (rows, w) for w in self._state_widths]
-        geometry.check_states(argument, given, self.state_names, shapes)
-        states: tuple[Tensor, ...] = given  # type: ignore[assignment]
-        if autocast_is_on(like.device.type):
-            states = tuple([state.to(like.dtype) for state in states])
-        for state in states:
-            geometry.check_like(argument, state, like)
-        if not form.batched:
-            return tuple([state.unsqueeze(1) for state in states])
-        if form.packed is not None and form.packed.sorted_indices is not None:
-            return tuple([state.index_select(1, form.packed.sorted_indices) for state in states])
-        return states
-
-    def _leave(self, result: StackResult, form: Form, return_gates: bool) -> tuple[Any, ...]:
-        state = self._wrap(leave_states(result.states, form))
-        output: Tensor | PackedSequence
-        if form.packed is not None:
-            _, batch_sizes, sorted_indices, unsorted_indices = form.packed
-            output = PackedSequence(result.output, batch_sizes, sorted_indices, unsorted_indices)
-        else:
-            output = leave(result.output, form)
-        if not return_gates:
-            return output, state
-        trace: Trace = tuple(
-            {name: leave(value, form) for name, value in steps.items()} for steps in result.trace or ()
-        )
-        return output, state, trace
 
     def _wrap(self, states: tuple[Tensor, ...]) -> State | Tensor:
         if self._returns_tensor:

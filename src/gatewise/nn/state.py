@@ -240,7 +240,7 @@ def _read_about(data: bytes) -> tuple[tuple[str, ...], int]:
     return tuple(names), directions
 
 
-def _flatten(state: RecurrentState) -> tuple[list[Any], tuple[tuple[str, ...], int]]:
+def _flatten(state: Any) -> tuple[list[Any], tuple[tuple[str, ...], int]]:
     return list(state), (state.names, state.directions)
 
 

@@ -71,19 +71,18 @@ class Streaming:
         tensors = self._tensors(None)
         geometry.check_like("x_t", x_t, tensors[0][0])
         inputs: tuple[Tensor, ...] = (x_t if batched else x_t.unsqueeze(0),)
-        form = Form(False, batched, None)
         if streams is not None or len(self.program.inputs) > 1:
             rows = enter_streams(self.program, streams, None, tuple(x_t.shape[:-1]), self._sizes, x_t)
             inputs += rows if batched else tuple(row.unsqueeze(0) for row in rows)
         if self.num_layers == 1:
             own = _rows_of(state, self._state_widths, inputs[0])
             if own is None:
-                states = self._states("state", state, inputs[0].shape[0], form, x_t)
+                states = _start(self, state, inputs[0].shape[0], batched, x_t)
                 own = tuple([s.squeeze(0) for s in states])
             output, new = engine_step(self.program, inputs, own, tensors[0], self.engine)
             stacked = tuple([s.unsqueeze(0) for s in new])
         else:
-            states = self._states("state", state, inputs[0].shape[0], form, x_t)
+            states = _start(self, state, inputs[0].shape[0], batched, x_t)
             news = []
             for layer, own in enumerate(zip(*[s.unbind(0) for s in states], strict=True)):
                 output, new = engine_step(self.program, inputs, own, tensors[layer], self.engine)
@@ -96,6 +95,13 @@ class Streaming:
         if self.num_layers == 1 and isinstance(wrapped, RecurrentState):
             wrapped.rows = tuple(new)
         return output, wrapped
+
+
+def _start(module: Any, state: Any, batch: int, batched: bool, x_t: Tensor) -> tuple[Tensor, ...]:
+    """The states of all layers that a step starts from."""
+    if state is None:
+        return module._begin(batch, x_t)  # type: ignore[no-any-return]
+    return module._states("state", state, batch, Form(False, batched, None), x_t)  # type: ignore[no-any-return]
 
 
 def _rows_of(state: Any, widths: tuple[int, ...], x: Tensor) -> tuple[Tensor, ...] | None:
