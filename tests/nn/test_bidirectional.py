@@ -28,6 +28,7 @@ def test_concat_equals_a_bidirectional_layer(cell) -> None:
     got = wrapped(x, **extras)
     assert_equal(got, expected)
     assert_equal(got[1].last(), expected[1].last())
+    assert_equal(nn.RecurrentState.of(wrapped, tuple(got[1])).last(), expected[1].last())
     assert_equal(wrapped(x, got[1], **extras), both(x, expected[1], **extras))
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from gatewise import cells, nn
+from gatewise.errors import ArgumentError
 from tests.nn.helpers import assert_equal, differentiate, layer, leaves, rows_of, streams_for
 
 TIME, BATCH, INPUT, HIDDEN = 6, 5, 4, 6
@@ -183,3 +184,20 @@ def test_learned_initial_state() -> None:
     assert all(float(g.abs().sum()) > 0 for g in grads)
     x_t = torch.randn(BATCH, INPUT, dtype=torch.float64)
     assert_equal(module.step(x_t)[0], module(x_t[None])[0][0])
+
+
+def test_streams_in_every_form() -> None:
+    module = layer("gru_d", INPUT, HIDDEN)
+    x, lengths = torch.randn(TIME, 3, INPUT, dtype=torch.float64), [6, 2, 4]
+    streams = streams_for(module, (TIME, 3))
+    expected, final = module(x, streams=streams, lengths=lengths)
+    assert_equal(module(x, streams=(streams["m"], streams["d"]), lengths=lengths), (expected, final))
+
+    def pack(values):
+        return torch.nn.utils.rnn.pack_padded_sequence(values, lengths, enforce_sorted=False)
+
+    output, last = module(pack(x), streams={name: pack(stream) for name, stream in streams.items()})
+    assert_equal(torch.nn.utils.rnn.pad_packed_sequence(output)[0], expected)
+    assert_equal(last, final)
+    with pytest.raises(ArgumentError, match="streams.*: expected the input's batch_sizes"):
+        module(pack(x), streams=(torch.nn.utils.rnn.pack_padded_sequence(x, [5, 5, 2]), pack(streams["d"])))

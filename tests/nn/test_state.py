@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch.utils import _pytree
 
 from gatewise import nn
-from gatewise.errors import ArgumentTypeError, ShapeError, StoreError
+from gatewise.errors import ArgumentError, ArgumentTypeError, ShapeError, StoreError
 from tests.nn.helpers import assert_equal
 
 TIME, BATCH, INPUT, HIDDEN = 5, 4, 3, 6
@@ -38,6 +38,9 @@ def test_it_is_torchs_tuple() -> None:
     assert h.shape == c.shape == (2, BATCH, HIDDEN)
     rebuilt = type(state)(x * 2 for x in state)  # as accelerate and DataParallel rebuild tuples
     assert torch.equal(rebuilt[1], c * 2)
+    with pytest.raises(ArgumentError, match=r"RecurrentState.of\(module, state\)"):
+        rebuilt.last()  # whether it is bidirectional is lost: no guess
+    assert nn.RecurrentState.from_bytes(rebuilt.to_bytes()).directions is None
 
 
 @pytest.mark.parametrize("batched", [True, False])

@@ -45,6 +45,8 @@ class Bidirectional(torch.nn.Module):
         (torch.Size([7, 4, 5]), torch.Size([4, 10]))
     """
 
+    bidirectional = True
+
     @no_type_check
     def __init__(
         self,
@@ -73,6 +75,11 @@ class Bidirectional(torch.nn.Module):
         self.forward_layer = forward_layer
         self.backward_layer = _twin(forward_layer) if backward_layer is None else backward_layer
         self._check_pair()
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The names of the cell's states."""
+        return self.forward_layer.state_names
 
     def _check_pair(self) -> None:
         one, two = self.forward_layer, self.backward_layer

@@ -40,7 +40,7 @@ class RecurrentState(tuple[Tensor, ...]):
     Args:
         tensors: One tensor per state.
         names: The states' names in the cell, such as ("h", "c").
-        directions: 2 for a bidirectional layer, else 1.
+        directions: 2 for a bidirectional layer, else 1; None where it is not known (a tuple rebuilt by other code).
 
     Example:
         >>> import torch
@@ -53,13 +53,13 @@ class RecurrentState(tuple[Tensor, ...]):
     """
 
     names: tuple[str, ...]
-    directions: int
+    directions: int | None
     rows: tuple[Tensor, ...] | None = (
         None  # a streaming step's own (batch, size), of which the tuple holds views
     )
 
     def __new__(
-        cls, tensors: Iterable[Any] = (), *, names: Sequence[str] = (), directions: int = 1
+        cls, tensors: Iterable[Any] = (), *, names: Sequence[str] = (), directions: int | None = None
     ) -> RecurrentState:
         """Makes the tuple; it also accepts any one iterable, as code that rebuilds tuples expects."""
         self = super().__new__(cls, tensors)
@@ -105,10 +105,18 @@ class RecurrentState(tuple[Tensor, ...]):
 
         Returns:
             (batch, directions * size), or (directions * size,) without a batch axis.
+
+        Raises:
+            ArgumentError: The directions are not known.
         """
         if not self:
             raise ArgumentError(
                 "state: expected at least one tensor, got an empty state; use the layer's own"
+            )
+        if self.directions is None:
+            raise ArgumentError(
+                "state: expected one that knows its layer's directions, got a tuple rebuilt by other code; "
+                "pass it through RecurrentState.of(module, state)"
             )
         h = self[0]
         if self.directions == 1:
@@ -176,7 +184,7 @@ class RecurrentState(tuple[Tensor, ...]):
             "format": _FORMAT,
             "version": _VERSION,
             "names": json.dumps(list(self.names)),
-            "directions": str(self.directions),
+            "directions": str(self.directions or 0),
         }
         return bytes(save_tensors(named, metadata=about))
 
@@ -209,7 +217,9 @@ class RecurrentState(tuple[Tensor, ...]):
         if sorted(named) != sorted(expected) or (names and len(names) != len(named)):
             raise _torn(f"tensors {sorted(named)[:8]} for the states {list(names)[:8]}")
         tensors = [named[key] for key in expected]
-        if any(t.dtype not in FLOATS or t.dim() not in (2, 3) or t.shape[0] % directions for t in tensors):
+        if any(
+            t.dtype not in FLOATS or t.dim() not in (2, 3) or t.shape[0] % (directions or 1) for t in tensors
+        ):
             raise _torn(f"tensors of {[(t.dtype, tuple(t.shape)) for t in tensors[:4]]}")
         return RecurrentState((t.to(device) for t in tensors), names=names, directions=directions)
 
@@ -218,7 +228,7 @@ def _torn(got: str) -> StoreError:
     return StoreError(f"data: expected the bytes of a recurrent state, got {got}; write them with to_bytes()")
 
 
-def _read_about(data: bytes) -> tuple[tuple[str, ...], int]:
+def _read_about(data: bytes) -> tuple[tuple[str, ...], int | None]:
     """The names and directions out of the safetensors header: 8 bytes of length, then JSON."""
     if len(data) < 8:
         raise _torn(f"{len(data)} bytes")
@@ -230,7 +240,7 @@ def _read_about(data: bytes) -> tuple[tuple[str, ...], int]:
         if about["format"] != _FORMAT or about["version"] != _VERSION:
             raise _torn(f"format {about['format']!r:.40} version {about['version']!r:.40}")
         names = json.loads(about["names"])
-        directions = {"1": 1, "2": 2}[about["directions"]]
+        directions = {"0": None, "1": 1, "2": 2}[about["directions"]]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         if isinstance(error, StoreError):
             raise
@@ -240,11 +250,11 @@ def _read_about(data: bytes) -> tuple[tuple[str, ...], int]:
     return tuple(names), directions
 
 
-def _flatten(state: Any) -> tuple[list[Any], tuple[tuple[str, ...], int]]:
+def _flatten(state: Any) -> tuple[list[Any], tuple[tuple[str, ...], int | None]]:
     return list(state), (state.names, state.directions)
 
 
-def _unflatten(tensors: Iterable[Any], context: tuple[tuple[str, ...], int]) -> Any:
+def _unflatten(tensors: Iterable[Any], context: tuple[tuple[str, ...], int | None]) -> Any:
     return RecurrentState(tensors, names=context[0], directions=context[1])
 
 
