@@ -45,6 +45,10 @@ def test_merges_and_twins() -> None:
     torch.testing.assert_close(parts[0], module.forward_layer(x)[0])
     torch.testing.assert_close(parts[1], module.backward_layer(x)[0])
     torch.testing.assert_close(parts[1], nn_flipped(module.backward_layer, x))
+    state = module(x)[1]  # layer by layer, forwards and backwards in turn, as torch orders them
+    torch.testing.assert_close(state[0][0::2], module.forward_layer(x)[1][0])
+    torch.testing.assert_close(state[0][1::2], module.backward_layer(x)[1][0])
+    torch.testing.assert_close(module(x, state)[0][..., :HIDDEN], module.forward_layer(x, state[0][0::2])[0])
 
 
 def nn_flipped(module: nn.Recurrent, x: torch.Tensor) -> torch.Tensor:

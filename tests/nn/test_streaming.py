@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gatewise import cells, nn
-from gatewise.errors import ArgumentError
+from gatewise.errors import ArgumentError, ShapeError
 from tests.nn.helpers import assert_equal, differentiate, layer, rows_of, streams_for
 
 TIME, BATCH, INPUT, HIDDEN = 6, 3, 4, 6
@@ -108,3 +108,16 @@ def test_a_state_edited_in_place_is_what_the_next_step_reads() -> None:
         assert_equal(
             module.step(x[1], other.select([2, 0, 1]))[0], module(x[1:], other.select([2, 0, 1]))[0][0]
         )
+
+
+def test_a_state_of_another_batch_or_layer_is_refused() -> None:
+    module = nn.LSTM(INPUT, HIDDEN).eval()
+    with torch.no_grad():
+        _, state = module.step(torch.zeros(BATCH, INPUT))
+        for row, other in (
+            (torch.zeros(BATCH + 1, INPUT), module),
+            (torch.zeros(BATCH, INPUT), nn.LSTM(INPUT, HIDDEN + 1)),
+            (torch.zeros(BATCH, INPUT, dtype=torch.float64), nn.LSTM(INPUT, HIDDEN, dtype=torch.float64)),
+        ):
+            with pytest.raises(ShapeError, match="state: expected"):
+                other.step(row, state)

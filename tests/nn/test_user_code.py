@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn.utils import parametrize
 
-from gatewise import nn
+from gatewise import engines, nn
 from tests.nn.helpers import LAYERS, assert_equal, differentiate
 
 TIME, BATCH, INPUT, HIDDEN = 5, 3, 4, 6
@@ -130,6 +130,20 @@ def test_autocast(kind, dtype) -> None:
     with torch.autocast("cpu", dtype=dtype):
         double = LAYERS[kind][1](INPUT, HIDDEN, dtype=torch.float64, **LAYERS[kind][2])
         assert double(x.double())[0].dtype == torch.float64  # autocast leaves float64 alone, as in torch
+
+
+def test_engines_see_no_autocast(monkeypatch) -> None:
+    """Some operations leave autocast's dtype again (exp on a GPU): inside the loop that would mix dtypes."""
+    seen: list[bool] = []
+
+    def record(call):
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return engines.run(call)
+
+    monkeypatch.setattr("gatewise.nn.autocast.run", record)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        nn.GRU(INPUT, HIDDEN)(torch.zeros(TIME, BATCH, INPUT))
+    assert seen == [False]
 
 
 @pytest.mark.parametrize("module", [torch.nn.LSTMCell, torch.nn.GRUCell, torch.nn.RNNCell])
