@@ -157,12 +157,11 @@ class Calling:
         rows = self.num_layers * (2 if self.bidirectional else 1)
         lead: tuple[int, ...] = (rows, batch) if form.batched else (rows,)
         shapes: list[tuple[int, ...]] = [(*lead, w) for w in self._state_widths]
-        geometry.check_states(argument, states, self.state_names, shapes)
-        if torch._C._is_any_autocast_enabled() and autocast_is_on(like.device.type):
+        cast = torch._C._is_any_autocast_enabled() and autocast_is_on(like.device.type)
+        geometry.check_states(argument, states, self.state_names, shapes, None if cast else like)
+        if cast:
             states = tuple([state.to(like.dtype) for state in states])
-        dtype, device = like.dtype, like.device
-        for state in states:
-            if state.dtype is not dtype or state.device != device:
+            for state in states:
                 geometry.check_like(argument, state, like)
         if not form.batched:
             return tuple([state.unsqueeze(1) for state in states])

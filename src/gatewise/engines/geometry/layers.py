@@ -9,7 +9,7 @@ from jaxtyping import Int64, Integer
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from gatewise.engines.geometry.common import expect_tensor, is_dense, shape_of, wrong
+from gatewise.engines.geometry.common import check_like, expect_tensor, is_dense, shape_of, wrong
 from gatewise.errors import ArgumentTypeError
 
 __all__ = [
@@ -129,7 +129,11 @@ def _check_permutation(argument: str, indices: Tensor, batch: int, device: torch
 
 
 def check_states(
-    argument: str, states: Sequence[object], names: Sequence[str], shapes: Sequence[tuple[int, ...]]
+    argument: str,
+    states: Sequence[object],
+    names: Sequence[str],
+    shapes: Sequence[tuple[int, ...]],
+    like: Tensor | None = None,
 ) -> None:
     """Checks the states that a layer starts from against the exact shapes expected.
 
@@ -138,10 +142,11 @@ def check_states(
         states: One tensor per state of the cell.
         names: The states' names.
         shapes: (layers * directions, batch, width) per state; without the batch axis for unbatched input.
+        like: A tensor of the dtype and device expected; None where they are cast.
 
     Raises:
         ArgumentTypeError: Not tensors.
-        ShapeError: Wrong count or shapes.
+        ShapeError: Wrong count, shapes, dtype or device.
     """
     if len(states) != len(shapes):
         wrong(
@@ -150,9 +155,11 @@ def check_states(
             f"{len(states)}",
             "pass a tuple with one tensor per state, as the layer returns it",
         )
-    for state, shape in zip(states, shapes, strict=True):
-        if not isinstance(state, Tensor) or not is_dense(state) or state.shape != shape:
+    for i, state in enumerate(states):
+        if not isinstance(state, Tensor) or not is_dense(state) or state.shape != shapes[i]:
             _explain_states(argument, states, names, shapes)
+        elif like is not None and (state.dtype is not like.dtype or state.device != like.device):
+            check_like(argument, state, like)
 
 
 def _explain_states(
