@@ -36,7 +36,9 @@ def seconds(function: Callable[[], None], calls: int) -> float:
     return (time.perf_counter() - start) / calls
 
 
-def pair(mode: str, shape: tuple[int, int, int, int], train: bool) -> tuple[Callable[[], None], Callable[[], None]]:
+def pair(
+    mode: str, shape: tuple[int, int, int, int], train: bool
+) -> tuple[Callable[[], None], Callable[[], None]]:
     """The same job for torch's module and for ours, after their outputs and gradients agree."""
     batch, steps, width, hidden = shape
     theirs = getattr(torch.nn, mode)(width, hidden)
@@ -95,7 +97,9 @@ def measure(turns: int) -> list[dict[str, object]]:
 
 def table(rows: list[dict[str, object]]) -> str:
     """The rows as Markdown."""
-    lines = ["| layer | batch, steps, input, hidden | job | threads | torch us | gatewise us | ratio | kept |"]
+    lines = [
+        "| layer | batch, steps, input, hidden | job | threads | torch us | gatewise us | ratio | kept |"
+    ]
     lines.append("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for r in rows:
         lines.append(
@@ -122,7 +126,9 @@ def main() -> None:
         head = f"# Eager layers beside torch.nn\n\nCommand: `{command}`. {facts['text']}\n\n"
         foot = f"\n\n{kept} of {len(rows)} rows are within 3 % or 20 microseconds of torch.nn.\n"
         given.out.with_suffix(".md").write_text(head + text + foot)
-        given.out.with_suffix(".json").write_text(json.dumps({"machine": facts, "rows": rows}, indent=1) + "\n")
+        given.out.with_suffix(".json").write_text(
+            json.dumps({"machine": facts, "rows": rows}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -91,9 +91,15 @@ def test_a_wave_is_learned_and_its_phase_kept() -> None:
     rows, period = 320, 8
     values = np.tile([0.0, 1, 4, 2, 8, 3, 7, 5], rows // period)
     frame = pd.DataFrame({"ds": np.arange(rows), "y": values})
-    model = small(horizon=8, lookback=16, hidden_size=32, max_epochs=15, learning_rate=1e-2, dropout=0.0, season_length=1).fit(
-        frame
-    )
+    model = small(
+        horizon=8,
+        lookback=16,
+        hidden_size=32,
+        max_epochs=15,
+        learning_rate=1e-2,
+        dropout=0.0,
+        season_length=1,
+    ).fit(frame)
     # Cut at every phase: what follows is known exactly.
     for cut in range(rows - period, rows):
         forecast = model.predict(frame.iloc[:cut])

@@ -31,10 +31,11 @@ app.command("predict", epilog=predict.EXAMPLES)(predict.predict)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 
 
-def _version(asked: bool) -> None:
+def _version(asked: bool) -> bool:
     if asked:
         typer.echo(f"gatewise {gatewise.__version__}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()

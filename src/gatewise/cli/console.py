@@ -1,16 +1,19 @@
-"""What is printed, and how: results on standard output, everything else on standard error."""
+"""What is printed, and how: results on standard output, everything else on standard error.
+
+Modules of the command line import what is heavy (torch) inside their commands, so that --help comes at once.
+"""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 from rich.table import Table
 
-from gatewise.tasks.forecast import Evaluation
-from gatewise.tasks.forecast.card import table_rows
+if TYPE_CHECKING:
+    from gatewise.tasks.forecast import Evaluation
 
 __all__ = ["errors", "fail", "output", "print_evaluation", "say"]
 
@@ -41,6 +44,8 @@ def fail(text: str, code: int = 2) -> NoReturn:
 
 def print_evaluation(evaluation: Evaluation) -> None:
     """The table of errors, coverage and the verdict."""
+    from gatewise.tasks.forecast.card import table_rows
+
     header, *rows = table_rows(evaluation)
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left")
     for index, name in enumerate(header):

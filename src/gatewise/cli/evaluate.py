@@ -9,9 +9,6 @@ from typing import Annotated
 import typer
 
 from gatewise.cli.console import print_evaluation, say
-from gatewise.cli.source import Columns, open_source
-from gatewise.store import atomic_write
-from gatewise.tasks import Forecaster
 
 __all__ = ["EXAMPLES", "evaluate"]
 
@@ -44,6 +41,10 @@ def evaluate(
     ] = None,
 ) -> None:
     """Forecast a held-out span from many origins and compare with what came, beside the trivial methods."""
+    from gatewise.cli.source import Columns, open_source
+    from gatewise.store import atomic_write
+    from gatewise.tasks import Forecaster
+
     forecaster = Forecaster.load(model)
     source = open_source(data, Columns(identity, stamp, target, tuple(ignore or ())))
     begin = (

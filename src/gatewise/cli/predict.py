@@ -9,10 +9,6 @@ from typing import Annotated
 import typer
 
 from gatewise.cli.console import say
-from gatewise.cli.source import Columns, open_source
-from gatewise.data import write_table
-from gatewise.data.files import csv_bytes
-from gatewise.tasks import Forecaster
 
 __all__ = ["EXAMPLES", "predict"]
 
@@ -44,6 +40,10 @@ def predict(
     ] = None,
 ) -> None:
     """Forecast the steps after the last row of each series."""
+    from gatewise.cli.source import Columns, open_source
+    from gatewise.data.files import csv_bytes, write_table
+    from gatewise.tasks import Forecaster
+
     forecaster = Forecaster.load(model)
     source = open_source(data, Columns(identity, stamp, target, tuple(ignore or ())))
     table = forecaster.predict(source.table, horizon)

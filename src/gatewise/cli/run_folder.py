@@ -40,6 +40,15 @@ class RunFolder:
             self._clear()
         self._write(finished=False)
 
+    def abandon(self) -> None:
+        """Take back what `open` made, if nothing was trained: the next call starts as this one did."""
+        if self.checkpoints.is_dir() and any(self.checkpoints.iterdir()):
+            return
+        (self.path / _RUN).unlink(missing_ok=True)
+        for folder in (self.checkpoints, self.path):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
     def close(self) -> None:
         """Note that the run is finished."""
         self._write(finished=True)

@@ -1,0 +1,158 @@
+"""What `gatewise fit forecast` does: data, fit, test, and what is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gatewise.cli.console import output, print_evaluation, say
+from gatewise.cli.run_folder import RunFolder
+from gatewise.cli.source import Columns, Source, open_source
+from gatewise.data import Panel, panel_from_frame
+from gatewise.data.frames import open_frame, stamp_values
+from gatewise.data.frequency import parse_stamp, show_stamp
+from gatewise.errors import DataError, GatewiseError
+from gatewise.store import atomic_write
+from gatewise.tasks import Forecaster
+from gatewise.tasks.forecast import figures
+from gatewise.tasks.forecast.page import picture_png
+from gatewise.tasks.forecast.persistence import save_forecaster
+from gatewise.tasks.forecast.report import environment, report_html, short_label
+
+__all__ = ["fit_forecast"]
+
+# Without a start, this last share of the longest series is held out.
+_TEST_SHARE = 0.2
+
+
+def fit_forecast(
+    data: str,
+    out: Path,
+    columns: Columns,
+    parameters: dict[str, Any],
+    *,
+    missing: str | None,
+    test_start: str | None,
+    overwrite: bool,
+) -> bool:
+    """Fit, test and write; whether Ctrl-C ended the training early.
+
+    Args:
+        data: an example's name or a file's path.
+        out: the folder to write.
+        columns: which columns of a file are what.
+        parameters: of the `Forecaster`.
+        missing: "error" or "mask"; None: "mask" for examples.
+        test_start: the first held-out stamp; None: the example's, or the last fifth.
+        overwrite: whether to replace what is in the folder.
+    """
+    begun = time.perf_counter()
+    source = open_source(data, columns)
+    rule = missing or ("mask" if source.is_example else "error")
+    forecaster = Forecaster(missing=rule, **parameters)
+    panel = panel_from_frame(source.table, rule)  # type: ignore[arg-type]
+    first = _first_held_out(panel, test_start or source.test_start, forecaster.horizon)
+    run = RunFolder(out, {"data": data, "test_start": first, **_described(forecaster)})
+    run.open(overwrite=overwrite)
+    forecaster.set_params(checkpoint_folder=run.checkpoints)
+    before = show_stamp(first, panel.kind)
+    say(
+        f"{source.notes.data}; {len(panel)} series; fitted to the rows before {before}, tested on those from then on"
+    )
+    try:
+        forecaster.fit(_rows_before(source.table, first))
+    except GatewiseError:
+        run.abandon()
+        raise
+    interrupted = forecaster.stopped_ == "interrupted"
+    notes = dataclasses.replace(
+        source.notes,
+        trained_on=f"all rows before {before}; the rows from then on only gave the test errors",
+    )
+    _finish(forecaster, source, notes, first, out, begun, interrupted=interrupted)
+    if interrupted:
+        say("stopped by Ctrl-C; the best model so far is saved. The same command goes on with the training.")
+    else:
+        run.close()
+    return interrupted
+
+
+def _finish(
+    forecaster: Forecaster,
+    source: Source,
+    notes: Any,
+    first: int,
+    out: Path,
+    begun: float,
+    *,
+    interrupted: bool,
+) -> None:
+    """Test, and write model, report and numbers."""
+    stamp: Any = first if forecaster.fitted_.kind == "integer" else np.datetime64(first, "ns")
+    evaluation = forecaster.evaluate(source.table, start=stamp)
+    notes = dataclasses.replace(notes, evaluation=evaluation)
+    save_forecaster(forecaster, out, notes)
+    seconds = time.perf_counter() - begun
+    numbers = {
+        **evaluation.to_dict(),
+        "fit_seconds": round(forecaster.fit_seconds_, 3),
+        "seconds": round(seconds, 3),
+        "epochs": len(forecaster.history_),
+        "best_epoch": forecaster.best_epoch_,
+        "stopped": forecaster.stopped_,
+        "environment": environment(),
+    }
+    atomic_write(out / "metrics.json", (json.dumps(numbers, indent=2) + "\n").encode())
+    page = report_html(forecaster, notes, folder=str(out), seconds=seconds)
+    atomic_write(out / "report.html", page.encode())
+    chain = figures.plot_chain(evaluation, unit=short_label(notes.target))
+    atomic_write(out / "forecast.png", picture_png(chain))
+    print_evaluation(evaluation)
+    output.print(f"\nWritten to {out} in {time.perf_counter() - begun:.0f} s:", soft_wrap=True)
+    for name, what in (
+        ("report.html", "open this"),
+        ("forecast.png", "a picture of the forecasts"),
+        ("config.json, model.safetensors", "the model"),
+        ("card.md", "what the model is"),
+        ("metrics.json", "the numbers above"),
+        ("checkpoints", "to go on from" if interrupted else "the training's last state"),
+    ):
+        output.print(f"  {name:32} {what}", soft_wrap=True)
+
+
+def _described(forecaster: Forecaster) -> dict[str, Any]:
+    """The parameters as JSON, without those that only say where and how long."""
+    parameters = forecaster.get_params()
+    for name in ("checkpoint_folder", "progress", "max_time", "device"):
+        parameters.pop(name)
+    return parameters | {"quantiles": list(parameters["quantiles"])}
+
+
+def _first_held_out(panel: Panel, given: str | None, horizon: int) -> int:
+    """The first stamp that is held out."""
+    if given is not None:
+        first = parse_stamp(
+            int(given) if panel.kind == "integer" and given.lstrip("-").isdigit() else given, panel.kind
+        )
+    else:
+        longest = int(panel.lengths.argmax())
+        end = int(panel.starts[longest + 1])
+        held = max(horizon, int(panel.lengths[longest] * _TEST_SHARE))
+        first = int(panel.stamps[max(end - held, int(panel.starts[longest]))])
+    if not (panel.stamps < first).any() or not (panel.stamps >= first).any():
+        raise DataError(
+            f"--test-start: {show_stamp(first, panel.kind)} leaves no rows to fit to or none to test on; the rows go "
+            f"from {show_stamp(panel.stamps.min(), panel.kind)} to {show_stamp(panel.stamps.max(), panel.kind)}"
+        )
+    return first
+
+
+def _rows_before(table: Any, first: int) -> Any:
+    """The table's rows before a stamp, as they came."""
+    stamps, _ = stamp_values(open_frame(table)[0])
+    return table.filter(stamps < first)
