@@ -130,7 +130,7 @@ def errors(forecasts: pd.DataFrame, frame: pd.DataFrame, actual: np.ndarray) -> 
         "rmse": float(np.sqrt(np.square(came - values[:, 1]).mean())),
         "smape": float(200 * (median / (np.abs(came) + np.abs(values[:, 1]))).mean()),
         "pinball": float(np.maximum(levels * gap, (levels - 1) * gap).mean()),
-        "coverage": [float((gap[:, k] <= 0).mean()) for k in range(len(QUANTILES))],
+        "coverage": {f"{level:g}": float((gap[:, k] <= 0).mean()) for k, level in enumerate(QUANTILES)},
     }
 
 
