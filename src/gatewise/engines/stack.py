@@ -9,6 +9,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from torch.utils.checkpoint import checkpoint
 
 from gatewise.engines.call import StackCall, StackResult
+from gatewise.engines.geometry import check_call
 from gatewise.engines.operators import RecurrenceResult, recurrence
 from gatewise.spec.program import Program
 from gatewise.spec.transforms import prepared
@@ -30,7 +31,12 @@ def call_program(call: StackCall) -> Program:
 
 
 def run_stack(call: StackCall) -> StackResult:
-    """Runs the stack layer by layer."""
+    """Runs the stack layer by layer.
+
+    Raises:
+        ShapeError: The call does not fit together.
+    """
+    check_call(call)
     if call.batch_sizes is not None:
         return _packed(call)
     program = call_program(call)
