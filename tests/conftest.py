@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
-from jaxtyping import install_import_hook
+from jaxtyping import config, install_import_hook
 
 from tests import run_time_types
 
@@ -30,3 +31,11 @@ def fixed_seeds() -> None:
     random.seed(0)
     numpy.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def without_run_time_types() -> Iterator[None]:
+    """Neither Dynamo nor symbolic sizes get through the run-time type checks: they rest here."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
-from jaxtyping import config
 
 from gatewise import cells, nn
 
 
-@pytest.fixture(autouse=True)
-def unchecked() -> Iterator[None]:
-    """Neither Dynamo nor symbolic sizes get through the run-time type checks: they rest here."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
-
+pytestmark = pytest.mark.usefixtures("without_run_time_types")
 
 ALL = [name for name in cells.names() if name != "gru_d"]
 EXTRA = {"lstm_projected": {"proj_size": 3}, "slstm": {"heads": 2}}

@@ -206,6 +206,7 @@ def test_explain_names_an_engine() -> None:
     assert masked.engine != reason.engine or reason.reasons != masked.reasons
 
 
+@pytest.mark.usefixtures("without_run_time_types")
 @pytest.mark.parametrize(("kind", "batch_first"), [("lstm", True), ("gru", False)])
 def test_compiles_whole_with_every_edge(kind, batch_first) -> None:
     """The edge of a layer adds no graph break: layouts, lengths, masks, resets and streaming steps."""
