@@ -7,7 +7,6 @@ import torch
 
 from gatewise import cells, nn
 
-
 pytestmark = pytest.mark.usefixtures("without_run_time_types")
 
 ALL = [name for name in cells.names() if name != "gru_d"]
