@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from gatewise.engines import executor
+from gatewise.engines import executor, native
 from gatewise.engines.executor import RunResult
 from gatewise.errors import EngineError
 from gatewise.spec.program import Program
@@ -35,11 +35,13 @@ class ProgramEngine:
     run: Callable[..., RunResult]
 
 
-PROGRAM_ENGINES: list[ProgramEngine] = [ProgramEngine("reference", lambda *operands: None, executor.run)]
+PROGRAM_ENGINES: list[ProgramEngine] = [
+    ProgramEngine("native", native.can_run, native.run),
+    ProgramEngine("reference", lambda *operands: None, executor.run),
+]
 """In the order of preference; the reference engine runs everything and is last."""
 
 KNOWN_BUT_ABSENT = {
-    "native": "the native CPU engine is not part of this version",
     "cuda": "the CUDA engine is not part of this version",
 }
 

@@ -19,11 +19,11 @@ from gatewise.engines.sizes import sizes_of, template
 from gatewise.spec.operations import OPERATIONS
 from gatewise.spec.program import Node, Program, TensorSpec, bind
 
-__all__ = ["evaluate", "unroll"]
+__all__ = ["evaluate", "product", "random_masks", "torch_form", "unroll", "weight_part"]
 
 
 @cache
-def _torch_form(op: str) -> Any:
+def torch_form(op: str) -> Any:
     """The table's torch form as a function."""
     row = OPERATIONS[op]
     return eval(f"lambda {', '.join(row.arguments)}: {row.torch}", {"torch": torch, "F": F})
@@ -86,7 +86,7 @@ def _value(
 ) -> Tensor:  # fmt: skip
     op, attribute = node.op, node.attribute
     if op in OPERATIONS:
-        result: Tensor = _torch_form(op)(*args)
+        result: Tensor = torch_form(op)(*args)
         return result
     if op == "const":
         return like.new_tensor(attribute)

@@ -26,7 +26,8 @@ class Operation:
         arguments: Names of its arguments, used by the text forms.
         number: The operation on Python floats, for constant folding.
         torch: A Python expression over the argument names, ``torch`` and ``F``.
-        cpp: A C++ expression over the argument names.
+        cpp: A C++ expression over the argument names; ``mark`` makes a truth value of a comparison and ``test``
+            the condition of a choice.
         latex: A LaTeX template with ``{a}``, ``{b}``, ``{c}``.
         text: A plain-text template for equations.
         derivative: ``(m, g, y, *arguments) -> cotangents``, one per argument, None where there is none;
@@ -230,7 +231,7 @@ _ROWS = (
         ("a", "b"),
         lambda a, b: a > b,
         "torch.gt(a, b)",
-        "a > b",
+        "mark(a > b)",
         r"\left[{a} > {b}\right]",
         "[{a} > {b}]",
         lambda m, g, y, a, b: (None, None),
@@ -241,7 +242,7 @@ _ROWS = (
         ("a", "b", "c"),
         lambda a, b, c: b if a else c,
         "torch.where(a, b, c)",
-        "a ? b : c",
+        "test(a) ? b : c",
         r"\operatorname{{where}}\left({a}, {b}, {c}\right)",
         "where({a}, {b}, {c})",
         lambda m, g, y, a, b, c: (None, m.select(a, g, 0.0), m.select(a, 0.0, g)),

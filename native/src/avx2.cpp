@@ -1,0 +1,7 @@
+#define GATEWISE_ISA avx2
+#define GATEWISE_VECTOR_BYTES 32
+#include "kernels.h"
+#include "recurrence.h"
+
+const gatewise::Kernel gatewise::avx2_kernel = {
+    avx2::run, avx2::apply_operation<float>, avx2::apply_operation<double>};

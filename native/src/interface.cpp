@@ -1,0 +1,152 @@
+// The C interface: checks what comes in, and hands it to a kernel.
+#include "gatewise.h"
+#include "kernels.h"
+#include "operations.h"
+#include "plan.h"
+
+#include <atomic>
+#include <new>
+
+using namespace gatewise;
+
+namespace {
+
+int best_kernel() {
+#ifdef GATEWISE_HAS_AVX2
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return GATEWISE_AVX2;
+#endif
+    return GATEWISE_PORTABLE;
+}
+
+std::atomic<int> chosen{-1};
+
+const Kernel& kernel() {
+#ifdef GATEWISE_HAS_AVX2
+    if (gatewise_kernel_in_use() == GATEWISE_AVX2) return avx2_kernel;
+#endif
+    return portable_kernel;
+}
+
+using Fork = void (*)(void (*)(void*), void*, unsigned, unsigned);
+using Ask = int (*)();
+std::atomic<Fork> fork_team{nullptr};
+std::atomic<Ask> own_number{nullptr}, team_size{nullptr};
+
+struct Team {
+    gatewise_body body;
+    void* context;
+};
+
+void member(void* argument) {
+    const Team* team = static_cast<const Team*>(argument);
+    team->body(team->context, own_number.load()(), team_size.load()());
+}
+
+void openmp_parallel(gatewise_body body, void* context, int threads) {
+    Team team{body, context};
+    fork_team.load()(member, &team, unsigned(threads), 0);
+}
+
+// Whether a call's memory is as large as the plan will touch.
+bool fits(const gatewise_plan& plan, const gatewise_call& call) {
+    const int64_t most = int64_t(1) << 40;
+    if (call.steps < 1 || call.rows < 1 || call.steps > most || call.rows > (int64_t(1) << 31) - 1) return false;
+    if (call.stream < 0 || call.stream >= 1 << 24) return false;
+    if ((!plan.buffers.empty() && !call.buffers) || (!plan.weights.empty() && !call.weights)) return false;
+    for (size_t k = 0; k < plan.buffers.size(); k++) {
+        const Buffer& b = plan.buffers[k];
+        const gatewise_buffer& given = call.buffers[k];
+        if (!given.data || given.step < 0 || given.row < 0 || given.step > most || given.row > most) return false;
+        if (!b.unit && given.row > 1) return false;
+        __int128 last = __int128(b.per_step ? given.step : 0) * (call.steps - 1) +
+                        __int128(given.row) * (call.rows - 1) + (b.unit ? b.width : 1);
+        if (last > given.size) return false;
+    }
+    // One value a row: instructions run over rows, and the same ones over a state's first and later values.
+    for (const StateEntry& s : plan.states) {
+        if (s.unit) continue;
+        if (call.buffers[s.initial].row != 1 || call.buffers[s.final].row != 1) return false;
+        if (s.write < plan.first_scratch() && call.buffers[s.write].row != 1) return false;
+    }
+    for (size_t k = 0; k < plan.weights.size(); k++) {
+        const WeightEntry& w = plan.weights[k];
+        const gatewise_weight& given = call.weights[k];
+        if (!given.data || given.leading < w.columns || given.leading > most) return false;
+        if (__int128(given.leading) * (w.rows - 1) + w.columns > given.size) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+extern "C" {
+
+int gatewise_abi(void) { return GATEWISE_ABI; }
+
+const char* gatewise_error_text(int code) {
+    switch (code) {
+        case GATEWISE_OK: return "no error";
+        case GATEWISE_NO_MEMORY: return "not enough memory";
+        case GATEWISE_BAD_PLAN: return "the plan is not valid";
+        case GATEWISE_BAD_CALL: return "the call's memory does not fit the plan";
+        case GATEWISE_NO_SUCH_KERNEL: return "this processor cannot run that kernel";
+        default: return "unknown error";
+    }
+}
+
+int gatewise_kernel_in_use(void) {
+    int now = chosen.load();
+    if (now < 0) chosen.store(now = best_kernel());
+    return now;
+}
+
+int gatewise_choose_kernel(int wanted) {
+    if (wanted != GATEWISE_PORTABLE && wanted != best_kernel()) return GATEWISE_NO_SUCH_KERNEL;
+    chosen.store(wanted);
+    return GATEWISE_OK;
+}
+
+int gatewise_use_openmp(void* fork, void* number, void* count) {
+    if (!fork || !number || !count) return GATEWISE_BAD_CALL;
+    fork_team.store(reinterpret_cast<Fork>(fork));
+    own_number.store(reinterpret_cast<Ask>(number));
+    team_size.store(reinterpret_cast<Ask>(count));
+    return GATEWISE_OK;
+}
+
+gatewise_parallel gatewise_openmp(void) { return fork_team.load() ? openmp_parallel : nullptr; }
+
+int gatewise_plan_make(const int32_t* words, int64_t count, gatewise_plan** plan) {
+    if (!plan || !words || count < 0) return GATEWISE_BAD_CALL;
+    *plan = nullptr;
+    gatewise_plan* made = new (std::nothrow) gatewise_plan();
+    if (!made) return GATEWISE_NO_MEMORY;
+    int code = read_plan(words, count, *made);
+    if (code != GATEWISE_OK) {
+        delete made;
+        return code;
+    }
+    *plan = made;
+    return GATEWISE_OK;
+}
+
+void gatewise_plan_free(gatewise_plan* plan) { delete plan; }
+
+int gatewise_run(const gatewise_plan* plan, const gatewise_call* call) {
+    if (!plan || !call || !fits(*plan, *call)) return GATEWISE_BAD_CALL;
+    return kernel().run(*plan, *call);
+}
+
+int gatewise_apply(
+    int operation, int element, const void* a, const void* b, const void* c, void* result, int64_t count) {
+    if (operation < 0 || operation >= operation_count || (element != 4 && element != 8) || count < 0)
+        return GATEWISE_BAD_CALL;
+    if (!a || !result || (operands_of(operation) > 1 && !b) || (operands_of(operation) > 2 && !c))
+        return GATEWISE_BAD_CALL;
+    const Kernel& k = kernel();
+    return element == 4 ? k.apply_float(operation, a, b, c, result, count)
+                        : k.apply_double(operation, a, b, c, result, count);
+}
+
+}  // extern "C"

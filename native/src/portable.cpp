@@ -1,0 +1,7 @@
+#define GATEWISE_ISA portable
+#define GATEWISE_VECTOR_BYTES 16
+#include "kernels.h"
+#include "recurrence.h"
+
+const gatewise::Kernel gatewise::portable_kernel = {
+    portable::run, portable::apply_operation<float>, portable::apply_operation<double>};

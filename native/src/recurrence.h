@@ -1,0 +1,491 @@
+// Runs a plan over all steps. Included once for each instruction set and instantiated for float and double.
+//
+// Threads share the work in one of two ways. Slices of the batch need no barrier: rows never meet inside a step.
+// Slices of the units need one barrier for each product or sum, and keep each core's share of the matrices in its own
+// cache. Either way each number is computed by the same operations in the same order.
+#pragma once
+
+#include "gatewise.h"
+#include "philox.h"
+#include "plan.h"
+#include "pointwise.h"
+#include "product.h"
+#include "threads.h"
+
+#include <cstdlib>
+#include <memory>
+#include <new>
+
+namespace gatewise {
+namespace GATEWISE_ISA {
+
+template <class T>
+class Run {
+public:
+    Run(const gatewise_plan& plan, const gatewise_call& call) : plan_(plan), call_(call) {}
+
+    int all() {
+        int threads = call_.threads < 1 || !call_.parallel ? 1 : call_.threads < 1024 ? call_.threads : 1024;
+        choose(threads);
+        if (!allocate()) return GATEWISE_NO_MEMORY;
+        if (threads_ == 1)
+            body(0, 1);
+        else
+            call_.parallel(&Run::entry, this, threads_);
+        return GATEWISE_OK;
+    }
+
+private:
+    struct Free {
+        void operator()(void* p) const { std::free(p); }
+    };
+
+    // What a thread has of its own.
+    struct Own {
+        char** now;      // by slot: row 0 at this step
+        char** here;     // by slot: this row, this chunk
+        int64_t* rows;   // by slot: bytes from row to row at this step
+        T* temporaries;
+        T* row_temporaries;
+        TermRun<T>* terms;
+    };
+
+    static void entry(void* context, int index, int count) { static_cast<Run*>(context)->body(index, count); }
+
+    // --- how the work is shared
+
+    void choose(int threads) {
+        double products = 0, pointwise = 0, weights = 0;
+        for (const Product& p : plan_.products)
+            for (int k = 0; k < p.terms; k++) {
+                double size = double(p.columns) * plan_.terms[p.first_term + k].length;
+                products += 2 * size;
+                weights += size * sizeof(T);
+            }
+        for (const Block& b : plan_.blocks) pointwise += double(b.per_row ? 1 : b.width) * b.count * 2;
+        double rows = double(call_.rows), steps = double(call_.steps);
+        packed_ = steps * rows >= 6;
+        barriers_ = !plan_.products.empty() || !plan_.sums.empty();
+        // A team costs some microseconds.
+        if (steps * rows * (products + pointwise) < 5e5) threads = 1;
+        threads_ = threads;
+        by_units_ = false;
+        if (threads == 1 || !plan_.may_split_units) {
+            if (threads > rows) threads_ = int(call_.rows);
+            return;
+        }
+        if (!barriers_) {
+            by_units_ = rows < threads;
+            return;
+        }
+        // Time of the products a step in units of one row's arithmetic; the matrices must come from somewhere.
+        double near = 2.7, far = 6.0, level_two = 8e5;
+        auto cost = [&](double own_rows, double own_weights) {
+            double floor = own_weights > level_two ? far : near;
+            return own_rows > floor ? own_rows : floor;
+        };
+        double slice = double((call_.rows + threads - 1) / threads);
+        double by_rows = cost(slice, weights) * products;
+        double barrier = 2e4 * double(count_barriers());  // some 300 ns
+        double by_units = cost(rows, weights / threads) * products / threads + barrier;
+        by_units_ = by_units < by_rows && rows * (products + pointwise) / threads > 2e4;
+        if (!by_units_ && threads > rows) threads_ = int(call_.rows);
+    }
+
+    int count_barriers() const {
+        int count = 0;
+        for (const Segment& s : plan_.segments) count += s.products || s.sums;
+        return count;
+    }
+
+    // --- memory
+
+    // A place in a block of memory that is still to be allocated. No single size overflows: rows, widths and counts
+    // are bounded; their sum is.
+    size_t take(size_t bytes) {
+        size_t at = total_;
+        if (bytes >> 50 || total_ >> 50)
+            too_much_ = true;
+        else
+            total_ += round_up(bytes);
+        return at;
+    }
+
+    bool allocate() {
+        const int slots = plan_.slots();
+        const size_t rows = size_t(call_.rows);
+        chunk_ = chunk_units(sizeof(T));
+        size_t row_bytes = take(slots * sizeof(int64_t)), unit_bytes = take(slots * sizeof(int64_t));
+        size_t functions = take(plan_.instructions.size() * sizeof(Pointwise<T>));
+        size_t offsets = take((plan_.terms.size() + 1) * sizeof(size_t));
+        size_t chunks = take((plan_.sums.size() + 1) * sizeof(size_t));
+        size_t scratch = take(plan_.scratch.size() * sizeof(size_t));
+        // What the threads have of their own.
+        const size_t here = round_up(slots * sizeof(char*)), strides = 2 * here;
+        const size_t temporaries = 3 * here;
+        const size_t row_temporaries = temporaries + round_up(size_t(plan_.temporaries) * chunk_ * sizeof(T));
+        const size_t terms = row_temporaries + round_up(size_t(plan_.row_temporaries) * rows * sizeof(T));
+        own_bytes_ = terms + round_up(plan_.terms.size() * sizeof(TermRun<T>));
+        size_t own = take(own_bytes_ * threads_);
+        if (too_much_) return false;
+        std::unique_ptr<char, Free> tables(static_cast<char*>(std::aligned_alloc(64, total_ + 64)));
+        if (!tables) return false;
+        char* base = tables.get();
+        row_bytes_ = reinterpret_cast<int64_t*>(base + row_bytes);
+        unit_bytes_ = reinterpret_cast<int64_t*>(base + unit_bytes);
+        functions_ = reinterpret_cast<Pointwise<T>*>(base + functions);
+        packed_at_ = reinterpret_cast<size_t*>(base + offsets);
+        sums_at_ = reinterpret_cast<size_t*>(base + chunks);
+        scratch_at_ = reinterpret_cast<size_t*>(base + scratch);
+        own_ = base + own;
+        own_here_ = here, own_strides_ = strides, own_temporaries_ = temporaries, own_rows_ = row_temporaries, own_terms_ = terms;
+        tables_ = std::move(tables);
+
+        total_ = 0;
+        for (size_t k = 0; k < plan_.scratch.size(); k++) {
+            const Scratch& s = plan_.scratch[k];
+            scratch_at_[k] = take(rows * s.width * sizeof(T) * (s.twice ? 2 : 1) + 64);
+        }
+        for (size_t k = 0; k < plan_.sums.size(); k++)
+            sums_at_[k] = take(2 * rows * chunks_of(plan_.sums[k].width) * sizeof(T));
+        if (packed_)
+            for (const Product& p : plan_.products) {
+                size_t columns = (p.columns + panel_columns<T> - 1) / panel_columns<T> * panel_columns<T>;
+                for (int t = p.first_term; t < p.first_term + p.terms; t++)
+                    packed_at_[t] = take(columns * plan_.terms[t].length * sizeof(T));
+            }
+        if (too_much_) return false;
+        memory_.reset(static_cast<char*>(std::aligned_alloc(64, total_ + 64)));
+        if (!memory_) return false;
+        describe();
+        return true;
+    }
+
+    static size_t round_up(size_t bytes) { return (bytes + 63) / 64 * 64; }
+    size_t chunks_of(int32_t width) const { return (width + chunk_ - 1) / chunk_; }
+
+    // Strides and functions, which are the same for all threads.
+    void describe() {
+        const int slots = plan_.slots();
+        for (int s = 0; s < slots; s++) {
+            switch (plan_.kind(s)) {
+                case SlotKind::buffer: {
+                    int64_t size = plan_.buffers[s].truth ? 1 : sizeof(T);
+                    row_bytes_[s] = call_.buffers[s].row * size;
+                    unit_bytes_[s] = plan_.buffers[s].unit * size;
+                    break;
+                }
+                case SlotKind::scratch:
+                    row_bytes_[s] = plan_.width(s) * int64_t(sizeof(T));
+                    unit_bytes_[s] = plan_.unit(s) * int64_t(sizeof(T));
+                    break;
+                case SlotKind::state:
+                    row_bytes_[s] = 0;  // set at each step
+                    unit_bytes_[s] = plan_.unit(s) * int64_t(sizeof(T));
+                    break;
+                case SlotKind::temporary: row_bytes_[s] = unit_bytes_[s] = 0; break;
+                case SlotKind::row_temporary:
+                    row_bytes_[s] = sizeof(T);
+                    unit_bytes_[s] = 0;
+                    break;
+            }
+        }
+        // A state is read from where it was written, except at the first step: one stride must do for both.
+        for (size_t k = 0; k < plan_.states.size(); k++)
+            row_bytes_[plan_.first_state() + int32_t(k)] = row_bytes_[plan_.states[k].write];
+        for (const Block& block : plan_.blocks)
+            for (int k = block.first; k < block.first + block.count; k++) {
+                const Instruction& i = plan_.instructions[k];
+                functions_[k] = pointwise<T>(i.operation, scalars_of(block, i));
+            }
+    }
+
+    int scalars_of(const Block& block, const Instruction& i) const {
+        if (i.operation == op_keep || i.operation == op_sum) return 0;
+        const int32_t operands[] = {i.a, i.b, i.c};
+        int found = 0;
+        for (int k = 0; k < operands_of(i.operation); k++) {
+            int32_t s = operands[k];
+            bool one = block.per_row ? row_bytes_[s] == 0
+                                     : plan_.kind(s) != SlotKind::temporary && unit_bytes_[s] == 0;
+            found |= int(one) << k;
+        }
+        return found;
+    }
+
+    // --- one thread
+
+    void body(int index, int count) {
+        char* mine = own_ + own_bytes_ * index;
+        Own own{reinterpret_cast<char**>(mine), reinterpret_cast<char**>(mine + own_here_),
+            reinterpret_cast<int64_t*>(mine + own_strides_), reinterpret_cast<T*>(mine + own_temporaries_), reinterpret_cast<T*>(mine + own_rows_),
+            reinterpret_cast<TermRun<T>*>(mine + own_terms_)};
+        for (int s = 0; s < plan_.slots(); s++) {
+            own.here[s] = nullptr;
+            own.rows[s] = row_bytes_[s];
+        }
+        for (int s = plan_.first_temporary(); s < plan_.first_row_temporary(); s++)
+            own.now[s] = reinterpret_cast<char*>(own.temporaries + size_t(s - plan_.first_temporary()) * chunk_);
+        for (int s = plan_.first_row_temporary(); s < plan_.slots(); s++)
+            own.now[s] =
+                reinterpret_cast<char*>(own.row_temporaries + size_t(s - plan_.first_row_temporary()) * call_.rows);
+        if (packed_) {
+            pack_share(index, count);
+            barrier_.wait(count);
+        }
+        if (by_units_) {
+            run_rows(own, 0, call_.rows, index, count);
+        } else {
+            int64_t rows = call_.rows, first = rows * index / count, last = rows * (index + 1) / count;
+            int64_t pieces = (last - first + most_rows - 1) / most_rows;
+            for (int64_t k = 0; k < pieces; k++)
+                run_rows(own, first + (last - first) * k / pieces, first + (last - first) * (k + 1) / pieces, 0, 1);
+        }
+    }
+
+    void pack_share(int index, int count) {
+        for (const Product& p : plan_.products) {
+            int panels = (p.columns + panel_columns<T> - 1) / panel_columns<T>;
+            int first = int(int64_t(panels) * index / count) * panel_columns<T>;
+            int last = int(int64_t(panels) * (index + 1) / count) * panel_columns<T>;
+            for (int t = p.first_term; t < p.first_term + p.terms; t++) {
+                const gatewise_weight& w = call_.weights[plan_.terms[t].weight];
+                pack<T>(plan_.terms[t], static_cast<const T*>(w.data), w.leading, p.columns, first, last - first,
+                    packed(t));
+            }
+        }
+    }
+
+    T* packed(int term) const { return reinterpret_cast<T*>(memory_.get() + packed_at_[term]); }
+
+    // Units [first, last) of a value of some width that thread `index` of `count` computes.
+    void share(int32_t width, int index, int count, int& first, int& last) const {
+        if (count == 1) {
+            first = 0, last = width;
+            return;
+        }
+        int grain = plan_.sums.empty() ? panel_columns<T> : chunk_;
+        int grains = (width + grain - 1) / grain;
+        first = int(int64_t(grains) * index / count) * grain;
+        last = int(int64_t(grains) * (index + 1) / count) * grain;
+        if (first > width) first = width;
+        if (last > width) last = width;
+    }
+
+    // All steps for some rows; of each value the share of one thread.
+    void run_rows(Own& own, int64_t first, int64_t last, int index, int count) {
+        for (int64_t i = 0; i < call_.steps; i++) {
+            int64_t t = call_.reverse ? call_.steps - 1 - i : i;
+            locate(own, i);
+            for (const Segment& segment : plan_.segments) {
+                if (count > 1 && (segment.products || segment.sums)) barrier_.wait(count);
+                for (int k = segment.first_sum; k < segment.first_sum + segment.sums; k++)
+                    combine(own, k, int(i & 1), first, last);
+                for (int k = segment.first_product; k < segment.first_product + segment.products; k++)
+                    product(own, plan_.products[k], first, last, index, count);
+                for (int k = segment.first_block; k < segment.first_block + segment.blocks; k++) {
+                    const Block& block = plan_.blocks[k];
+                    if (block.per_row)
+                        row_block(own, block, t, first, last);
+                    else
+                        wide_block(own, block, i, t, first, last, index, count);
+                }
+            }
+        }
+        keep_final(first, last, index, count);
+    }
+
+    char* buffer_at(int slot, int64_t t) const {
+        const gatewise_buffer& b = call_.buffers[slot];
+        int64_t size = plan_.buffers[slot].truth ? 1 : sizeof(T);
+        return static_cast<char*>(b.data) + (plan_.buffers[slot].per_step ? t * b.step * size : 0);
+    }
+
+    char* written_at(int slot, int64_t i) const {
+        if (slot < plan_.first_scratch()) return buffer_at(slot, call_.reverse ? call_.steps - 1 - i : i);
+        const Scratch& s = plan_.scratch[slot - plan_.first_scratch()];
+        size_t half = s.twice && (i & 1) ? size_t(call_.rows) * s.width * sizeof(T) : 0;
+        return memory_.get() + scratch_at_[slot - plan_.first_scratch()] + half;
+    }
+
+    // Where each slot's row 0 is at this step.
+    void locate(Own& own, int64_t i) const {
+        for (int s = 0; s < plan_.first_state(); s++) own.now[s] = written_at(s, i);
+        for (size_t k = 0; k < plan_.states.size(); k++) {
+            const StateEntry& s = plan_.states[k];
+            size_t slot = plan_.first_state() + k;
+            own.now[slot] = i == 0 ? static_cast<char*>(call_.buffers[s.initial].data) : written_at(s.write, i - 1);
+            own.rows[slot] = i == 0 ? call_.buffers[s.initial].row * int64_t(sizeof(T)) : row_bytes_[s.write];
+        }
+    }
+
+    void combine(Own& own, int sum, int parity, int64_t first, int64_t last) const {
+        const SumEntry& entry = plan_.sums[sum];
+        T* to = reinterpret_cast<T*>(own.now[entry.slot]);
+        size_t chunks = chunks_of(entry.width);
+        const T* parts = partial(sum, parity);
+        for (int64_t row = first; row < last; row++) {
+            T total = parts[row];
+            for (size_t k = 1; k < chunks; k++) total += parts[k * call_.rows + row];
+            to[row] = total;
+        }
+    }
+
+    T* partial(int sum, int parity) const {
+        size_t half = parity ? chunks_of(plan_.sums[sum].width) * size_t(call_.rows) : 0;
+        return reinterpret_cast<T*>(memory_.get() + sums_at_[sum]) + half;
+    }
+
+    void product(Own& own, const Product& p, int64_t first, int64_t last, int index, int count) {
+        int from, to;
+        share(p.columns, index, count, from, to);
+        if (from == to) return;
+        for (int k = 0; k < p.terms; k++) {
+            int t = p.first_term + k;
+            const Term& term = plan_.terms[t];
+            const gatewise_weight& w = call_.weights[term.weight];
+            own.terms[k] = {reinterpret_cast<const T*>(own.now[term.vector]) + term.vector_offset,
+                own.rows[term.vector] / int64_t(sizeof(T)), term.length,
+                packed_ ? packed(t) : static_cast<const T*>(w.data) + int64_t(term.row) * w.leading + term.column,
+                w.leading};
+        }
+        Target<T> target{reinterpret_cast<T*>(own.now[p.out]) + p.out_offset, own.rows[p.out] / int64_t(sizeof(T)),
+            nullptr, 0, false};
+        if (p.base != -1) {
+            target.base_is_scalar = plan_.unit(p.base) == 0;
+            target.base = reinterpret_cast<const T*>(own.now[p.base]) + (target.base_is_scalar ? 0 : p.out_offset);
+            target.base_row = own.rows[p.base] / int64_t(sizeof(T));
+        }
+        if (packed_)
+            packed_product<T>(own.terms, p.terms, target, int(first), int(last - first), from, to - from);
+        else
+            direct_product<T>(&plan_.terms[p.first_term], own.terms, p.terms, target, int(first), int(last - first),
+                from, to - from);
+    }
+
+    void row_block(Own& own, const Block& block, int64_t t, int64_t first, int64_t last) const {
+        int count = int(last - first);
+        for (int k = block.first; k < block.first + block.count; k++) {
+            const Instruction& i = plan_.instructions[k];
+            auto at = [&](int32_t s) { return own.now[s] + first * own.rows[s]; };
+            T* result = i.operation == op_sum ? nullptr : reinterpret_cast<T*>(at(i.result));
+            switch (i.operation) {
+                case op_load_truth:
+                    load_truth<T>(result, reinterpret_cast<const uint8_t*>(at(i.a)), count, row_bytes_[i.a] == 0);
+                    break;
+                case op_store_truth:
+                    store_truth<T>(reinterpret_cast<uint8_t*>(result), reinterpret_cast<const T*>(at(i.a)), count,
+                        row_bytes_[i.a] == 0);
+                    break;
+                case op_keep:
+                    for (int r = 0; r < count; r++) keep(result + r, i.a, 0, 1, first + r, t);
+                    break;
+                default: {
+                    int operands = operands_of(i.operation);
+                    functions_[k](result, reinterpret_cast<const T*>(at(i.a)),
+                        operands > 1 ? reinterpret_cast<const T*>(at(i.b)) : nullptr,
+                        operands > 2 ? reinterpret_cast<const T*>(at(i.c)) : nullptr, count);
+                }
+            }
+        }
+    }
+
+    void keep(T* result, int32_t entry, int64_t unit, int count, int64_t row, int64_t t) const {
+        const Keep& k = plan_.keeps[entry];
+        uint32_t which = k.site << 24 | uint32_t(call_.stream & 0xffffff);
+        keep_chunk<T>(result, k, unit, count, uint32_t(row), uint32_t(call_.start + t), which, call_.seed);
+    }
+
+    void wide_block(Own& own, const Block& block, int64_t step, int64_t t, int64_t first, int64_t last, int index,
+        int count) {
+        int from, to;
+        share(block.width, index, count, from, to);
+        const std::vector<int32_t>& used = plan_.used[&block - plan_.blocks.data()];
+        char** here = own.here;
+        const Instruction* instructions = plan_.instructions.data();
+        for (int64_t row = first; row < last; row++)
+            for (int unit = from; unit < to; unit += chunk_) {
+                int units = to - unit < chunk_ ? to - unit : chunk_;
+                for (int32_t s : used) here[s] = own.now[s] + row * own.rows[s] + unit * unit_bytes_[s];
+                for (int k = block.first; k < block.first + block.count; k++) {
+                    const Instruction& i = instructions[k];
+                    if (functions_[k]) {
+                        // Slots that an operation does not have are number 0, which is never read.
+                        functions_[k](reinterpret_cast<T*>(here[i.result]), reinterpret_cast<const T*>(here[i.a]),
+                            reinterpret_cast<const T*>(here[i.b]), reinterpret_cast<const T*>(here[i.c]), units);
+                        continue;
+                    }
+                    special(own, i, step, t, row, unit, units);
+                }
+            }
+    }
+
+    void special(
+        Own& own, const Instruction& i, int64_t step, int64_t t, int64_t row, int unit, int units) {
+        char** here = own.here;
+        auto scalar = [&](int32_t s) { return plan_.kind(s) != SlotKind::temporary && unit_bytes_[s] == 0; };
+        switch (i.operation) {
+            case op_load_truth:
+                load_truth<T>(reinterpret_cast<T*>(here[i.result]), reinterpret_cast<const uint8_t*>(here[i.a]), units,
+                    scalar(i.a));
+                break;
+            case op_store_truth:
+                store_truth<T>(reinterpret_cast<uint8_t*>(here[i.result]), reinterpret_cast<const T*>(here[i.a]),
+                    units, scalar(i.a));
+                break;
+            case op_keep: keep(reinterpret_cast<T*>(here[i.result]), i.a, unit, units, row, t); break;
+            default:  // op_sum
+                partial(i.result, int(step & 1))[size_t(unit / chunk_) * call_.rows + row] =
+                    sum_chunk<T>(reinterpret_cast<const T*>(here[i.a]), units, scalar(i.a));
+        }
+    }
+
+    void keep_final(int64_t first, int64_t last, int index, int count) const {
+        for (const StateEntry& s : plan_.states) {
+            int from, to;
+            share(s.width, index, count, from, to);
+            const char* source = written_at(s.write, call_.steps - 1);
+            int64_t source_row = row_bytes_[s.write];
+            char* to_rows = static_cast<char*>(call_.buffers[s.final].data);
+            int64_t to_row = call_.buffers[s.final].row * int64_t(sizeof(T));
+            if (from == to) continue;
+            if (!s.unit) from = 0, to = 1;
+            for (int64_t row = first; row < last; row++)
+                std::memcpy(to_rows + row * to_row + from * sizeof(T), source + row * source_row + from * sizeof(T),
+                    size_t(to - from) * sizeof(T));
+        }
+    }
+
+    // Rows that pass through all steps together: enough to use a matrix well, few enough to stay in cache.
+    static constexpr int64_t most_rows = 72;
+
+    const gatewise_plan& plan_;
+    const gatewise_call& call_;
+    int threads_ = 1, chunk_ = 0;
+    bool by_units_ = false, packed_ = false, barriers_ = false, too_much_ = false;
+    size_t total_ = 0, own_bytes_ = 0, own_here_ = 0, own_strides_ = 0, own_temporaries_ = 0, own_rows_ = 0, own_terms_ = 0;
+    std::unique_ptr<char, Free> tables_, memory_;
+    int64_t *row_bytes_ = nullptr, *unit_bytes_ = nullptr;
+    Pointwise<T>* functions_ = nullptr;
+    size_t *packed_at_ = nullptr, *sums_at_ = nullptr, *scratch_at_ = nullptr;
+    char* own_ = nullptr;
+    Barrier barrier_;
+};
+
+inline int run(const gatewise_plan& plan, const gatewise_call& call) {
+    return plan.element == 4 ? Run<float>(plan, call).all() : Run<double>(plan, call).all();
+}
+
+template <class T>
+int apply_operation(int operation, const void* a, const void* b, const void* c, void* result, int64_t count) {
+    Pointwise<T> f = pointwise<T>(operation, 0);
+    if (!f) return GATEWISE_BAD_CALL;
+    const int64_t piece = 1 << 20;
+    for (int64_t at = 0; at < count; at += piece)
+        f(static_cast<T*>(result) + at, static_cast<const T*>(a) + at, b ? static_cast<const T*>(b) + at : nullptr,
+            c ? static_cast<const T*>(c) + at : nullptr, int(count - at < piece ? count - at : piece));
+    return GATEWISE_OK;
+}
+
+}  // namespace GATEWISE_ISA
+}  // namespace gatewise

@@ -1,0 +1,238 @@
+"""What torch computes around the kernel: products over all steps at once, before and after the time loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from gatewise.engines.executor import RunResult
+from gatewise.engines.native.parts import PRODUCTS, InputProduct, Parts
+from gatewise.engines.reference import product, random_masks, torch_form, weight_part
+from gatewise.spec.operations import OPERATIONS
+from gatewise.spec.program import Program, Sum, TensorSpec, bind
+
+__all__ = ["Outer"]
+
+
+class Outer:
+    """The parts of a program that lie outside its time loop, for given sizes."""
+
+    def __init__(
+        self, program: Program, division: Parts, sizes: dict[str, int], panels: tuple[tuple[int, ...], ...]
+    ) -> None:
+        self.program, self.parts, self.sizes, self.panels = program, division, sizes, panels
+        self.specs = {spec.name: (k, spec) for k, spec in enumerate(program.tensors)}
+        self.leaf_streams = {
+            index: [stream.name for stream in program.inputs].index(str(program.nodes[index].attribute))
+            for index in division.ready if program.nodes[index].op == "input"
+        }  # fmt: skip
+        steps: list[tuple[int, int | InputProduct]] = [(index, index) for index in division.front]
+        steps += [(min(member.chain[0] for member in group.members), group) for group in division.inputs]
+        self.order = [step for _, step in sorted(steps, key=lambda pair: pair[0])]
+        self.masked = any(
+            program.nodes[i].op == "keep" for index in division.front + division.back for i in program.nodes[index].args
+        )
+        self.place = {
+            index: (p, sum(bind(program.nodes[i].width, sizes) for i in group[:k]))
+            for p, group in reversed(list(enumerate(panels))) for k, index in enumerate(group)
+        }  # fmt: skip
+
+    # --- before
+
+    def static(self, tensors: Sequence[Tensor], dtype: torch.dtype) -> dict[int, Tensor]:
+        """Values without a batch axis, by node: (width,), or one number."""
+        values: dict[int, Tensor] = {}
+        for index in self.parts.static:
+            node = self.program.nodes[index]
+            if node.op == "const":
+                values[index] = torch.full((), float(node.attribute), dtype=dtype)  # type: ignore[arg-type]
+            elif node.op == "inverse_width":
+                width = node.attribute if isinstance(node.attribute, str) else int(node.attribute)  # type: ignore[arg-type]
+                values[index] = torch.full((), 1.0 / bind(width, self.sizes), dtype=dtype)
+            elif node.op == "param":
+                values[index] = self._part(tensors, str(node.attribute))
+            else:
+                value = self._value(index, values, tensors, 0)
+                values[index] = value if node.width == 1 else value.expand(bind(node.width, self.sizes))
+        return values
+
+    def front(
+        self, inputs: Sequence[Tensor], tensors: Sequence[Tensor], static: Mapping[int, Tensor], steps: int,
+        rows: int, seed: Tensor | None, stream: int, start: int,
+    ) -> dict[int, Tensor]:  # fmt: skip
+        """Values that are ready before the loop, by node: (time, batch, width), not always contiguous."""
+        values: dict[int, Tensor] = dict(static)
+        for index, position in self.leaf_streams.items():
+            values[index] = inputs[position]
+        if self.masked:
+            drawn = random_masks(self.program, seed, stream, start, steps, rows, self.sizes)
+            values.update({node: mask.expand(steps, -1, -1) for node, mask in drawn.items()})
+        for step in self.order:
+            if isinstance(step, InputProduct):
+                self._input_product(step, values, tensors, steps, rows)
+            else:
+                value = self._value(step, values, tensors, 3)
+                values[step] = value.expand(steps, rows, value.shape[-1])
+        return values
+
+    def _input_product(
+        self, group: InputProduct, values: dict[int, Tensor], tensors: Sequence[Tensor], steps: int, rows: int
+    ) -> None:
+        """One product of all steps with all parts of a matrix that meet the same vector, biases included."""
+        position, spec = self.specs[group.tensor]
+        names = [member.part for member in group.members]
+        weight = self._rows(tensors[position], spec, names)
+        vector = values[group.vector]
+        flat = vector.reshape(steps * rows, vector.shape[-1])
+        bias = self._biases(group, tensors)
+        joined = flat @ weight.t() if bias is None else torch.addmm(bias, flat, weight.t())
+        joined = joined.view(steps, rows, -1)
+        widths = dict(spec.parts)
+        first = 0
+        for member in group.members:
+            last = first + bind(widths[member.part], self.sizes)
+            values[member.chain[-1]] = joined[..., first:last]
+            first = last
+
+    def _biases(self, group: InputProduct, tensors: Sequence[Tensor]) -> Tensor | None:
+        """All that is added to a joined product, side by side; None where nothing is."""
+        names = list(dict.fromkeys(bias.partition(".")[0] for member in group.members for bias in member.biases))
+        parts = [member.part for member in group.members]
+        total: Tensor | None = None
+        for name in names:
+            position, spec = self.specs[name]
+            used = [bias.partition(".")[2] for m in group.members for bias in m.biases if bias.startswith(f"{name}.")]
+            if used == parts == [part for part, _ in spec.parts]:
+                total = tensors[position] if total is None else total + tensors[position]
+                continue
+            pieces = []
+            for member in group.members:
+                own = [bias for bias in member.biases if bias.startswith(f"{name}.")]
+                width = bind(dict(self.specs[group.tensor][1].parts)[member.part], self.sizes)
+                pieces.append(self._part(tensors, own[0]) if own else tensors[position].new_zeros(width))
+            joined = torch.cat(pieces)
+            total = joined if total is None else total + joined
+        return total
+
+    # --- after
+
+    def results(
+        self, ready: Mapping[int, Tensor], sequences: Mapping[int, Tensor], panels: Sequence[Tensor],
+        finals: Sequence[Tensor], tensors: Sequence[Tensor], steps: int, rows: int,
+    ) -> RunResult:  # fmt: skip
+        """All results of a run from what is ready and what the kernel wrote."""
+        program = self.program
+        values = dict(ready) | dict(sequences)
+        for index, (p, column) in self.place.items():
+            if index not in values:
+                width = bind(program.nodes[index].width, self.sizes)
+                values[index] = panels[p][..., column : column + width]
+        by_panel = {group: panel for group, panel in zip(self.panels, panels, strict=True)}
+        for index in self.parts.back:
+            values[index] = self._back(index, values, by_panel, tensors, steps, rows)
+
+        def full(index: int) -> Tensor:
+            return values[index].expand(steps, rows, bind(program.nodes[index].width, self.sizes))
+
+        given = [] if program.output is None else [("output", program.output)]
+        given += [(f"emit:{name}", node) for name, node in program.emits]
+        gradients: dict[tuple[object, ...], Tensor] = {}
+        return RunResult(
+            {name: full(node) for name, node in given},
+            tuple(finals),
+            tuple(self._gradient(spec, full, by_panel, gradients, finals, sequences) for spec in program.gradients),
+        )
+
+    def _back(
+        self, index: int, values: Mapping[int, Tensor], panels: Mapping[tuple[int, ...], Tensor],
+        tensors: Sequence[Tensor], steps: int, rows: int,
+    ) -> Tensor:  # fmt: skip
+        node = self.program.nodes[index]
+        if node.op == "linear_t" and node.args in panels:
+            references = [str(reference) for reference in node.attribute]  # type: ignore[union-attr]
+            position, spec = self.specs[references[0].partition(".")[0]]
+            names = [reference.partition(".")[2] for reference in references]
+            if spec.blocks == 1:
+                panel = panels[node.args]
+                weight = self._rows(tensors[position], spec, names)
+                return (panel.view(steps * rows, -1) @ weight).view(steps, rows, -1)
+        value = self._value(index, values, tensors, 3)
+        return value.expand(steps, rows, value.shape[-1])
+
+    def _gradient(
+        self, spec: TensorSpec, full: object, panels: Mapping[tuple[int, ...], Tensor],
+        made: dict[tuple[object, ...], Tensor], finals: Sequence[Tensor], sequences: Mapping[int, Tensor],
+    ) -> Tensor:  # fmt: skip
+        """One parameter's gradient: outer products or values, summed over time and batch."""
+        entries = [entry for entry in self.program.sums if entry.tensor == spec.name]
+        by_part = {entry.part: entry for entry in entries}
+        group = tuple(by_part[part].args[0] for part, _ in spec.parts if part in by_part)
+        seconds = {entry.args[1:] for entry in entries}
+        if len(entries) == len(spec.parts) == len(group) and len(seconds) == 1 and spec.blocks == 1 and group in panels:
+            second = next(iter(seconds))
+            key = (group, second)
+            if key not in made:
+                panel = panels[group].flatten(0, 1)
+                made[key] = panel.t() @ full(second[0]).flatten(0, 1) if second else panel.sum(0)  # type: ignore[operator]
+            return made[key]
+        like = (*finals, *sequences.values(), *panels.values())[0]
+        result = like.new_zeros(self.program.shape(spec, self.sizes))
+        first = 0
+        for part, width in spec.parts:
+            rows = slice(first, first + bind(width, self.sizes))
+            first = rows.stop
+            for entry in entries:
+                if entry.part == part:
+                    result[rows] += self._summed(entry, full, spec.blocks)
+        return result
+
+    @staticmethod
+    def _summed(entry: Sum, full: object, blocks: int) -> Tensor:
+        values = [full(i).flatten(0, 1) for i in entry.args]  # type: ignore[operator]
+        if len(values) == 1:
+            total: Tensor = values[0].sum(0)
+            return total
+        u, v = values
+        if blocks == 1:
+            outer: Tensor = u.t() @ v
+            return outer
+        blocked = torch.einsum("nbi,nbj->bij", u.unflatten(-1, (blocks, -1)), v.unflatten(-1, (blocks, -1)))
+        return blocked.flatten(0, 1)
+
+    # --- nodes one by one
+
+    def _value(self, index: int, values: Mapping[int, Tensor], tensors: Sequence[Tensor], axes: int) -> Tensor:
+        """One node over all steps (axes 3), or without time and batch (axes 0)."""
+        node = self.program.nodes[index]
+        args = [values[i] for i in node.args]
+        if node.op in OPERATIONS:
+            result: Tensor = torch_form(node.op)(*args)
+            return result
+        if node.op == "sum":
+            return args[0].sum(-1, keepdim=True)
+        if node.op == "spread":
+            width = bind(node.width, self.sizes)
+            return args[0].expand(*args[0].shape[:-1], width) if args[0].dim() else args[0].expand(width)
+        if node.op not in PRODUCTS:
+            raise ValueError(f"program {self.program.name!r}: node {index} ({node.op}) is no operation")
+        references = [str(node.attribute)] if node.op == "linear" else [str(r) for r in node.attribute]  # type: ignore[union-attr]
+        spec = self.specs[references[0].partition(".")[0]][1]
+        weights = [self._part(tensors, reference) for reference in references]
+        terms = [
+            product(a, weight, spec.blocks, transposed=node.op == "linear_t")
+            for a, weight in zip(args, weights, strict=True)
+        ]
+        return sum(terms[1:], start=terms[0])
+
+    def _part(self, tensors: Sequence[Tensor], reference: str) -> Tensor:
+        name, _, part = reference.partition(".")
+        position, spec = self.specs[name]
+        return weight_part(tensors[position], spec, part, self.sizes)
+
+    def _rows(self, tensor: Tensor, spec: TensorSpec, names: Sequence[str]) -> Tensor:
+        """The rows of some parts, in the order given."""
+        if list(names) == [part for part, _ in spec.parts]:
+            return tensor
+        return torch.cat([weight_part(tensor, spec, name, self.sizes) for name in names])
