@@ -49,7 +49,7 @@ GATEWISE_INLINE void store(T* to, Vector<T> value) {
 }
 template <class T>
 GATEWISE_INLINE Vector<T> spread(T value) {
-    return Vector<T>{} + value;
+    return value - Vector<T>{};  // x - 0 is x for every x, so that this is one broadcast
 }
 template <class T>
 GATEWISE_INLINE Vector<T> load_some(const T* from, int count) {

@@ -45,16 +45,24 @@ GATEWISE_INLINE void tile(const T* vector, int64_t vector_row, int length, const
     V total[R][P * 2];
     const bool whole = columns == P * width;
     if (start == nullptr) {
+#pragma GCC unroll 8
         for (int r = 0; r < R; r++)
+#pragma GCC unroll 8
             for (int p = 0; p < P * 2; p++) total[r][p] = V{};
     } else if (start_is_scalar) {
+#pragma GCC unroll 8
         for (int r = 0; r < R; r++)
+#pragma GCC unroll 8
             for (int p = 0; p < P * 2; p++) total[r][p] = spread<T>(start[r * start_row]);
     } else if (whole) {
+#pragma GCC unroll 8
         for (int r = 0; r < R; r++)
+#pragma GCC unroll 8
             for (int p = 0; p < P * 2; p++) total[r][p] = load(start + r * start_row + p * lanes);
     } else {
+#pragma GCC unroll 8
         for (int r = 0; r < R; r++)
+#pragma GCC unroll 8
             for (int p = 0; p < P * 2; p++) {
                 int rest = columns - p * lanes;
                 total[r][p] = rest <= 0 ? V{}
@@ -76,10 +84,14 @@ GATEWISE_INLINE void tile(const T* vector, int64_t vector_row, int length, const
         }
     }
     if (whole) {
+#pragma GCC unroll 8
         for (int r = 0; r < R; r++)
+#pragma GCC unroll 8
             for (int p = 0; p < P * 2; p++) store(out + r * out_row + p * lanes, total[r][p]);
     } else {
+#pragma GCC unroll 8
         for (int r = 0; r < R; r++)
+#pragma GCC unroll 8
             for (int p = 0; p < P * 2; p++) {
                 int rest = columns - p * lanes;
                 if (rest > 0) store_some(out + r * out_row + p * lanes, total[r][p], rest < lanes ? rest : lanes);

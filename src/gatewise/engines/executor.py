@@ -31,11 +31,13 @@ class RunResult:
         sequences: "output" and "emit:<name>" to (time, batch, width).
         states: The final states, (batch, width).
         gradients: The sums, one for each of the program's gradient tensors.
+        fresh: Whether every tensor is contiguous and has memory of its own.
     """
 
     sequences: dict[str, Tensor]
     states: tuple[Tensor, ...]
     gradients: tuple[Tensor, ...]
+    fresh: bool = False
 
 
 def run(

@@ -93,7 +93,8 @@ def _run_flat(call: _Call, operands: Sequence[Tensor]) -> tuple[Tensor, ...]:
         call.program, inputs, states, tensors,
         reverse=call.reverse, seed=seed, stream=call.stream, start=call.start, engine=call.engine,
     )  # fmt: skip
-    return _fresh((*result.sequences.values(), *result.states, *result.gradients), operands)
+    outputs = (*result.sequences.values(), *result.states, *result.gradients)
+    return outputs if result.fresh else _fresh(outputs, operands)
 
 
 def _fresh(outputs: Sequence[Tensor], operands: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -233,6 +234,11 @@ class _Recurrence(torch.autograd.Function):
 
     generate_vmap_rule = True
 
+    @classmethod
+    def apply_plain(cls, *args: Any) -> Any:
+        """``apply`` outside torch.func, without the look at the signature of ``forward`` that costs more than a step."""
+        return super(torch.autograd.Function, cls).apply(*args)  # type: ignore[misc]
+
     @staticmethod
     def forward(call: _Call, plain: bool, *operands: Tensor) -> tuple[Tensor, ...]:
         return _run_flat(call, operands) if plain else _through_operator(call, operands)
@@ -337,7 +343,8 @@ def _apply(call: _Call, operands: Sequence[Tensor]) -> tuple[Tensor, ...]:
     if plain and not (torch.is_grad_enabled() and any(x.requires_grad for x in operands)):
         with torch.no_grad():
             return _run_flat(call, operands)
-    result: tuple[Tensor, ...] = _Recurrence.apply(call, plain, *operands)  # type: ignore[no-untyped-call]
+    apply: Any = _Recurrence.apply_plain if plain else _Recurrence.apply
+    result: tuple[Tensor, ...] = apply(call, plain, *operands)
     return result
 
 

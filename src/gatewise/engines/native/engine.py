@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import ctypes
+from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from gatewise.engines import executor
 from gatewise.engines.executor import RunResult
-from gatewise.engines.native.build import Kernel, Source, build
-from gatewise.engines.native.library import Buffer, Call, Library, Weight, library, reason_absent, threads
+from gatewise.engines.native.build import Kernel, build
+from gatewise.engines.native.library import Call, Library, library, reason_absent, threads
 from gatewise.engines.native.outer import Outer
-from gatewise.engines.native.parts import Parts, parts
+from gatewise.engines.native.parts import parts
 from gatewise.engines.sizes import sizes_of
 from gatewise.spec.program import Program, bind
 
 __all__ = ["can_run", "run"]
 
 _DTYPES = {torch.float32: 4, torch.float64: 8}
+_FIT = (torch.float32, torch.float64, torch.bool)
 
 
 def can_run(
@@ -33,9 +32,9 @@ def can_run(
     if missing is not None:
         return missing
     for tensor in (*states, *inputs, *tensors):
-        if tensor.device.type != "cpu":
+        if not tensor.is_cpu:
             return f"it runs on the CPU, the operands are on {tensor.device.type}"
-        if tensor.dtype not in _DTYPES and tensor.dtype != torch.bool:
+        if tensor.dtype not in _FIT:
             return f"it computes in float32 and float64, the operands are {tensor.dtype}"
     return None
 
@@ -52,7 +51,7 @@ class _Compiled:
             sum(bind(program.nodes[i].width, sizes) for i in group) for group in self.kernel.panels
         ]
         self.constants = {
-            source: torch.full((1,), source.number, dtype=self.dtype)
+            source.number: torch.full((1,), source.number, dtype=self.dtype)
             for source in self.kernel.sources if source.kind == "const"
         }  # fmt: skip
         self.library = _library()
@@ -61,8 +60,19 @@ class _Compiled:
         address, count = words.buffer_info()
         self.library.check(self.library.handle.gatewise_plan_make(address, count, ctypes.byref(handle)))
         self.handle = handle
-        self.buffer_array = Buffer * max(1, len(self.kernel.sources))
-        self.weight_array = Weight * max(1, len(self.kernel.weights))
+        self.run = self.library.handle.gatewise_run
+        self.element = element
+        self.state_widths = [bind(state.width, sizes) for state in program.states]
+        rows = list(zip(self.kernel.sources, self.kernel.words.buffers, strict=True))
+        self.sequences = [
+            (source.index, row[1], torch.bool if row[0] else self.dtype)
+            for source, row in rows if source.kind == "sequence"
+        ]  # fmt: skip
+        self.layout = [
+            (source.kind, source.number if source.kind == "const" else source.index, source.column * element,
+             width, unit, bool(per_step))
+            for source, (_, width, unit, per_step) in rows
+        ]  # fmt: skip
 
     def __del__(self) -> None:
         handle = getattr(self, "handle", None)
@@ -77,18 +87,22 @@ def _library() -> Library:
     return found
 
 
-@lru_cache(maxsize=1024)
-def _compiled(program: Program, sizes: tuple[tuple[str, int], ...], element: int) -> _Compiled:
-    return _Compiled(program, dict(sizes), element)
+_plans: dict[tuple[object, ...], _Compiled] = {}
+MOST_PLANS = 1024
 
 
-@dataclass
-class _Values:
-    """What is known of a run, by node."""
-
-    ready: dict[int, Tensor]
-    sequences: dict[int, Tensor]
-    panels: list[Tensor]
+def _plan(
+    program: Program, inputs: Sequence[Tensor], states: Sequence[Tensor], tensors: Sequence[Tensor]
+) -> _Compiled:
+    """The plan for operands of these sizes; made once."""
+    dtype = (states or [x for x in inputs if x.is_floating_point()])[0].dtype
+    key = (program, dtype, *[x.shape[-1] for x in (*inputs, *states)], *[x.shape for x in tensors])
+    found = _plans.get(key)
+    if found is None:
+        if len(_plans) >= MOST_PLANS:
+            _plans.clear()
+        found = _plans[key] = _Compiled(program, sizes_of(program, inputs, states, tensors), _DTYPES[dtype])
+    return found
 
 
 def run(
@@ -109,85 +123,65 @@ def run(
         return executor.run(
             program, inputs, states, tensors, reverse=reverse, seed=seed, stream=stream, start=start
         )
-    sizes = sizes_of(program, inputs, states, tensors)
-    dtype = (states or [x for x in inputs if x.is_floating_point()])[0].dtype
-    plan = _compiled(program, tuple(sorted(sizes.items())), _DTYPES[dtype])
-    outer = plan.outer
+    plan = _plan(program, inputs, states, tensors)
+    outer, dtype = plan.outer, plan.dtype
     static = outer.static(tensors, dtype)
     ready = outer.front(inputs, tensors, static, steps, rows, seed, stream, start)
-    values = _Values(ready, {}, [])
-    for width in plan.panel_widths:
-        values.panels.append(torch.empty((steps, rows, width), dtype=dtype))
-    finals = [torch.empty((rows, state.shape[1]), dtype=dtype) for state in states]
+    panels = [torch.empty((steps, rows, width), dtype=dtype) for width in plan.panel_widths]
+    finals = [torch.empty((rows, width), dtype=dtype) for width in plan.state_widths]
+    sequences = {
+        node: torch.empty((steps, rows, width), dtype=kind) for node, width, kind in plan.sequences
+    }
+    values = {
+        "input": inputs, "initial": states, "value": ready, "static": ready, "panel": panels, "final": finals,
+        "sequence": sequences, "const": plan.constants,
+    }  # fmt: skip
+    described: list[int] = []
     kept: list[Tensor] = []
-    buffers = plan.buffer_array()
-    for buffer, source, row in zip(buffers, plan.kernel.sources, plan.kernel.words.buffers, strict=False):
-        tensor = _tensor_of(plan, source, row, values, inputs, states, finals, steps, rows)
-        kept.append(_describe(buffer, tensor, row, source.column))
-    weights = plan.weight_array()
-    for weight, position in zip(weights, plan.kernel.weights, strict=False):
+    for kind, index, offset, width, unit, per_step in plan.layout:
+        tensor = values[kind][index]  # type: ignore[index]
+        if tensor.is_contiguous():
+            # The usual case, without asking for strides.
+            whole = tensor.shape[-1] if tensor.dim() > 1 else 0
+            described += (
+                tensor.data_ptr() + offset, rows * whole if per_step else 0, whole, tensor.numel() - offset // plan.element
+            )  # fmt: skip
+            continue
+        tensor = _walkable(tensor, unit)
+        kept.append(tensor)
+        described += _strides(tensor, width, unit, per_step)
+    buffers = array("q", described)
+    matrices: list[int] = []
+    for position in plan.kernel.weights:
         matrix = tensors[position]
-        if matrix.stride(1) != 1 or matrix.stride(0) < matrix.shape[1]:
+        if not matrix.is_contiguous():
             matrix = matrix.contiguous()
-        kept.append(matrix)
-        weight.data, weight.leading = matrix.data_ptr(), matrix.stride(0)
-        weight.size = (matrix.shape[0] - 1) * matrix.stride(0) + matrix.shape[1]
+            kept.append(matrix)
+        matrices += (matrix.data_ptr(), matrix.shape[1], matrix.numel())
+    weights = array("q", matrices)
     count = threads()
     call = Call(
-        buffers, weights, steps, rows, start, 0 if seed is None else int(seed.item()) & (2**64 - 1), stream,
-        int(reverse), count, plan.library.parallel if count > 1 else None,
+        buffers.buffer_info()[0], weights.buffer_info()[0], steps, rows, start,
+        0 if seed is None else int(seed.item()) & (2**64 - 1), stream, reverse, count,
+        plan.library.parallel if count > 1 else None,
     )  # fmt: skip
-    plan.library.check(plan.library.handle.gatewise_run(plan.handle, ctypes.byref(call)))
-    return outer.results(ready, values.sequences, values.panels, finals, tensors, steps, rows)
+    plan.library.check(plan.run(plan.handle, ctypes.byref(call)))
+    return outer.results(ready, sequences, panels, finals, tensors, steps, rows)
 
 
-def _tensor_of(
-    plan: _Compiled, source: Source, row: tuple[int, int, int, int], values: _Values, inputs: Sequence[Tensor],
-    states: Sequence[Tensor], finals: Sequence[Tensor], steps: int, rows: int,
-) -> Tensor:  # fmt: skip
-    """The memory of one buffer."""
-    kind = source.kind
-    if kind == "input":
-        return inputs[source.index]
-    if kind == "value":
-        return values.ready[source.index]
-    if kind == "panel":
-        return values.panels[source.index]
-    if kind == "sequence":
-        dtype = torch.bool if row[0] else plan.dtype
-        made = torch.empty((steps, rows, row[1]), dtype=dtype)
-        values.sequences[source.index] = made
-        return made
-    if kind == "const":
-        return plan.constants[source]
-    if kind == "static":
-        return values.ready[source.index]
-    return states[source.index] if kind == "initial" else finals[source.index]
-
-
-def _describe(buffer: Any, tensor: Tensor, row: tuple[int, int, int, int], column: int) -> Tensor:
-    """Fills in a buffer: pointer, strides and extent. Returns the tensor that holds the memory."""
-    _, width, unit, per_step = row
-    if per_step:
-        tensor = _fit(tensor, unit, tensor.stride(1), tensor.stride(2))
-        step, along = tensor.stride(0), tensor.stride(1)
-        last = (tensor.shape[0] - 1) * step + (tensor.shape[1] - 1) * along
-    elif tensor.dim() == 2:
-        tensor = _fit(tensor, unit, tensor.stride(0), tensor.stride(1))
-        step, along = 0, tensor.stride(0)
-        last = (tensor.shape[0] - 1) * along
-    else:
-        step, along, last = 0, 0, 0
-        tensor = tensor.contiguous()
-    if not unit and tensor.dim() > 1 and tensor.shape[-2] == 1:
-        # The stride of a single row says nothing: it is that of many.
-        along = 1
-    buffer.data = tensor.data_ptr() + column * tensor.element_size()
-    buffer.step, buffer.row, buffer.size = step, along, last + (width if unit else 1)
-    return tensor
-
-
-def _fit(tensor: Tensor, unit: int, row: int, inner: int) -> Tensor:
+def _walkable(tensor: Tensor, unit: int) -> Tensor:
     """The tensor, copied where its strides are none that the library walks along."""
-    good = inner == 1 or tensor.shape[-1] == 1 if unit else row == 1 or tensor.shape[-2] == 1
+    if unit:
+        good = tensor.stride(-1) == 1 or tensor.shape[-1] == 1
+    else:
+        good = tensor.dim() < 2 or tensor.stride(-2) == 1
     return tensor if good else tensor.contiguous()
+
+
+def _strides(tensor: Tensor, width: int, unit: int, per_step: bool) -> tuple[int, int, int, int]:
+    """Pointer, strides and extent."""
+    step = tensor.stride(0) if per_step else 0
+    row = tensor.stride(-2) if tensor.dim() > 1 else 0
+    last = (tensor.shape[0] - 1) * step if per_step else 0
+    last += (tensor.shape[-2] - 1) * row if tensor.dim() > 1 else 0
+    return tensor.data_ptr(), step, row, last + (width if unit else 1)

@@ -16,35 +16,18 @@ import torch
 
 from gatewise.engines.native.words import ABI
 
-__all__ = ["Buffer", "Call", "Library", "Weight", "library", "reason_absent", "threads"]
+__all__ = ["Call", "Library", "library", "reason_absent", "threads"]
 
 KERNELS = {0: "portable", 1: "avx2"}
 _NAMES = {"win32": "gatewise_native.dll", "darwin": "libgatewise_native.dylib"}
 
 
-class Buffer(ctypes.Structure):
-    """``gatewise_buffer``."""
-
-    _fields_ = (
-        ("data", ctypes.c_void_p),
-        ("step", ctypes.c_int64),
-        ("row", ctypes.c_int64),
-        ("size", ctypes.c_int64),
-    )
-
-
-class Weight(ctypes.Structure):
-    """``gatewise_weight``."""
-
-    _fields_ = (("data", ctypes.c_void_p), ("leading", ctypes.c_int64), ("size", ctypes.c_int64))
-
-
 class Call(ctypes.Structure):
-    """``gatewise_call``."""
+    """``gatewise_call``; buffers and weights are arrays of 64-bit numbers, four and three for each."""
 
     _fields_ = (
-        ("buffers", ctypes.POINTER(Buffer)),
-        ("weights", ctypes.POINTER(Weight)),
+        ("buffers", ctypes.c_void_p),
+        ("weights", ctypes.c_void_p),
         ("steps", ctypes.c_int64),
         ("rows", ctypes.c_int64),
         ("start", ctypes.c_int64),

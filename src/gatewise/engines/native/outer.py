@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,6 +15,29 @@ from gatewise.spec.operations import OPERATIONS
 from gatewise.spec.program import Program, Sum, TensorSpec, bind
 
 __all__ = ["Outer"]
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """An input product for given sizes.
+
+    Attributes:
+        vector: The node that is multiplied.
+        position, spec: The matrix.
+        names: Its parts that are used; ``whole`` where these are all of them in order.
+        nodes: What comes out, by part.
+        widths: By part.
+        biases: Position of each vector that is added, and its parts by member; None for all of them in order.
+    """
+
+    vector: int
+    position: int
+    spec: TensorSpec
+    names: tuple[str, ...]
+    whole: bool
+    nodes: tuple[int, ...]
+    widths: list[int]
+    biases: tuple[tuple[int, tuple[str | None, ...] | None], ...]
 
 
 class Outer:
@@ -28,16 +52,49 @@ class Outer:
             index: [stream.name for stream in program.inputs].index(str(program.nodes[index].attribute))
             for index in division.ready if program.nodes[index].op == "input"
         }  # fmt: skip
-        steps: list[tuple[int, int | InputProduct]] = [(index, index) for index in division.front]
-        steps += [(min(member.chain[0] for member in group.members), group) for group in division.inputs]
+        steps: list[tuple[int, int | _Joined]] = [(index, index) for index in division.front]
+        steps += [(min(m.chain[0] for m in group.members), self._joined(group)) for group in division.inputs]
         self.order = [step for _, step in sorted(steps, key=lambda pair: pair[0])]
         self.masked = any(
             program.nodes[i].op == "keep" for index in division.front + division.back for i in program.nodes[index].args
         )
+        self.joined_sums = self._joined_sums()
         self.place = {
             index: (p, sum(bind(program.nodes[i].width, sizes) for i in group[:k]))
             for p, group in reversed(list(enumerate(panels))) for k, index in enumerate(group)
         }  # fmt: skip
+
+    def _joined_sums(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+        """Gradients that are one product with one panel, or the sum of one: by tensor (panel, other factor)."""
+        found = {}
+        for spec in self.program.gradients:
+            entries = [entry for entry in self.program.sums if entry.tensor == spec.name]
+            by_part = {entry.part: entry for entry in entries}
+            group = tuple(by_part[part].args[0] for part, _ in spec.parts if part in by_part)
+            seconds = {entry.args[1:] for entry in entries}
+            alone = len(entries) == len(spec.parts) == len(group) and len(seconds) == 1
+            if alone and spec.blocks == 1 and group in self.panels:
+                found[spec.name] = (group, next(iter(seconds)))
+        return found
+
+    def _joined(self, group: InputProduct) -> _Joined:
+        """What a call needs to know of an input product."""
+        position, spec = self.specs[group.tensor]
+        names = tuple(member.part for member in group.members)
+        widths = dict(spec.parts)
+        biases: list[tuple[int, tuple[str | None, ...] | None]] = []
+        for name in dict.fromkeys(b.partition(".")[0] for member in group.members for b in member.biases):
+            own, bias_spec = self.specs[name]
+            found = tuple(
+                next((b for b in member.biases if b.startswith(f"{name}.")), None) for member in group.members
+            )
+            whole = [f"{name}.{part}" for part, _ in bias_spec.parts]
+            biases.append((own, None if list(found) == whole else found))
+        return _Joined(
+            group.vector, position, spec, names, names == tuple(part for part, _ in spec.parts),
+            tuple(member.chain[-1] for member in group.members),
+            [bind(widths[name], self.sizes) for name in names], tuple(biases),
+        )  # fmt: skip
 
     # --- before
 
@@ -70,7 +127,7 @@ class Outer:
             drawn = random_masks(self.program, seed, stream, start, steps, rows, self.sizes)
             values.update({node: mask.expand(steps, -1, -1) for node, mask in drawn.items()})
         for step in self.order:
-            if isinstance(step, InputProduct):
+            if isinstance(step, _Joined):
                 self._input_product(step, values, tensors, steps, rows)
             else:
                 value = self._value(step, values, tensors, 3)
@@ -78,42 +135,34 @@ class Outer:
         return values
 
     def _input_product(
-        self, group: InputProduct, values: dict[int, Tensor], tensors: Sequence[Tensor], steps: int, rows: int
+        self, group: _Joined, values: dict[int, Tensor], tensors: Sequence[Tensor], steps: int, rows: int
     ) -> None:
         """One product of all steps with all parts of a matrix that meet the same vector, biases included."""
-        position, spec = self.specs[group.tensor]
-        names = [member.part for member in group.members]
-        weight = self._rows(tensors[position], spec, names)
+        weight = tensors[group.position] if group.whole else self._rows(tensors[group.position], group)
         vector = values[group.vector]
-        flat = vector.reshape(steps * rows, vector.shape[-1])
-        bias = self._biases(group, tensors)
+        flat = vector.reshape(steps * rows, -1)
+        bias = self._bias(group, tensors)
         joined = flat @ weight.t() if bias is None else torch.addmm(bias, flat, weight.t())
-        joined = joined.view(steps, rows, -1)
-        widths = dict(spec.parts)
-        first = 0
-        for member in group.members:
-            last = first + bind(widths[member.part], self.sizes)
-            values[member.chain[-1]] = joined[..., first:last]
-            first = last
+        pieces = joined.view(steps, rows, -1).split(group.widths, -1)
+        for node, piece in zip(group.nodes, pieces, strict=True):
+            values[node] = piece
 
-    def _biases(self, group: InputProduct, tensors: Sequence[Tensor]) -> Tensor | None:
+    def _rows(self, tensor: Tensor, group: _Joined) -> Tensor:
+        return torch.cat([weight_part(tensor, group.spec, name, self.sizes) for name in group.names])
+
+    def _bias(self, group: _Joined, tensors: Sequence[Tensor]) -> Tensor | None:
         """All that is added to a joined product, side by side; None where nothing is."""
-        names = list(dict.fromkeys(bias.partition(".")[0] for member in group.members for bias in member.biases))
-        parts = [member.part for member in group.members]
         total: Tensor | None = None
-        for name in names:
-            position, spec = self.specs[name]
-            used = [bias.partition(".")[2] for m in group.members for bias in m.biases if bias.startswith(f"{name}.")]
-            if used == parts == [part for part, _ in spec.parts]:
-                total = tensors[position] if total is None else total + tensors[position]
-                continue
-            pieces = []
-            for member in group.members:
-                own = [bias for bias in member.biases if bias.startswith(f"{name}.")]
-                width = bind(dict(self.specs[group.tensor][1].parts)[member.part], self.sizes)
-                pieces.append(self._part(tensors, own[0]) if own else tensors[position].new_zeros(width))
-            joined = torch.cat(pieces)
-            total = joined if total is None else total + joined
+        for position, references in group.biases:
+            if references is None:
+                added = tensors[position]
+            else:
+                pieces = [
+                    tensors[position].new_zeros(width) if reference is None else self._part(tensors, reference)
+                    for reference, width in zip(references, group.widths, strict=True)
+                ]
+                added = torch.cat(pieces)
+            total = added if total is None else total + added
         return total
 
     # --- after
@@ -139,10 +188,13 @@ class Outer:
         given = [] if program.output is None else [("output", program.output)]
         given += [(f"emit:{name}", node) for name, node in program.emits]
         gradients: dict[tuple[object, ...], Tensor] = {}
+        nodes = [node for _, node in given]
+        fresh = len(set(nodes)) == len(nodes) and all(node in sequences for node in nodes)
         return RunResult(
             {name: full(node) for name, node in given},
             tuple(finals),
             tuple(self._gradient(spec, full, by_panel, gradients, finals, sequences) for spec in program.gradients),
+            fresh,
         )
 
     def _back(
@@ -156,7 +208,9 @@ class Outer:
             names = [reference.partition(".")[2] for reference in references]
             if spec.blocks == 1:
                 panel = panels[node.args]
-                weight = self._rows(tensors[position], spec, names)
+                whole = names == [part for part, _ in spec.parts]
+                parts = [tensors[position]] if whole else [self._part(tensors, r) for r in references]
+                weight = parts[0] if len(parts) == 1 else torch.cat(parts)
                 return (panel.view(steps * rows, -1) @ weight).view(steps, rows, -1)
         value = self._value(index, values, tensors, 3)
         return value.expand(steps, rows, value.shape[-1])
@@ -166,17 +220,15 @@ class Outer:
         made: dict[tuple[object, ...], Tensor], finals: Sequence[Tensor], sequences: Mapping[int, Tensor],
     ) -> Tensor:  # fmt: skip
         """One parameter's gradient: outer products or values, summed over time and batch."""
-        entries = [entry for entry in self.program.sums if entry.tensor == spec.name]
-        by_part = {entry.part: entry for entry in entries}
-        group = tuple(by_part[part].args[0] for part, _ in spec.parts if part in by_part)
-        seconds = {entry.args[1:] for entry in entries}
-        if len(entries) == len(spec.parts) == len(group) and len(seconds) == 1 and spec.blocks == 1 and group in panels:
-            second = next(iter(seconds))
-            key = (group, second)
-            if key not in made:
-                panel = panels[group].flatten(0, 1)
-                made[key] = panel.t() @ full(second[0]).flatten(0, 1) if second else panel.sum(0)  # type: ignore[operator]
+        key = self.joined_sums.get(spec.name)
+        if key is not None:
+            group, second = key
+            if key in made:
+                return made[key].clone()
+            panel = panels[group].flatten(0, 1)
+            made[key] = panel.t() @ full(second[0]).flatten(0, 1) if second else panel.sum(0)  # type: ignore[operator]
             return made[key]
+        entries = [entry for entry in self.program.sums if entry.tensor == spec.name]
         like = (*finals, *sequences.values(), *panels.values())[0]
         result = like.new_zeros(self.program.shape(spec, self.sizes))
         first = 0
@@ -230,9 +282,3 @@ class Outer:
         name, _, part = reference.partition(".")
         position, spec = self.specs[name]
         return weight_part(tensors[position], spec, part, self.sizes)
-
-    def _rows(self, tensor: Tensor, spec: TensorSpec, names: Sequence[str]) -> Tensor:
-        """The rows of some parts, in the order given."""
-        if list(names) == [part for part, _ in spec.parts]:
-            return tensor
-        return torch.cat([weight_part(tensor, spec, name, self.sizes) for name in names])
