@@ -20,6 +20,9 @@ from gatewise.spec.program import Program, bind
 
 __all__ = ["can_run", "run"]
 
+BLOCK_BYTES = 4 << 20
+"""How much the input products of one block of steps may take: about what the cores' caches hold."""
+
 _DTYPES = {torch.float32: 4, torch.float64: 8}
 _FIT = (torch.float32, torch.float64, torch.bool)
 
@@ -60,7 +63,6 @@ class _Compiled:
         address, count = words.buffer_info()
         self.library.check(self.library.handle.gatewise_plan_make(address, count, ctypes.byref(handle)))
         self.handle = handle
-        self.run = self.library.handle.gatewise_run
         self.element = element
         self.state_widths = [bind(state.width, sizes) for state in program.states]
         rows = list(zip(self.kernel.sources, self.kernel.words.buffers, strict=True))
@@ -69,10 +71,56 @@ class _Compiled:
             for source, row in rows if source.kind == "sequence"
         ]  # fmt: skip
         self.layout = [
-            (source.kind, source.number if source.kind == "const" else source.index, source.column * element,
+            (source.kind, source.number if source.kind == "const" else source.index, source.column,
              width, unit, bool(per_step))
             for source, (_, width, unit, per_step) in rows
         ]  # fmt: skip
+
+    def spans(self, steps: int, rows: int, reverse: bool) -> list[tuple[int, int]]:
+        """The blocks of steps that are run one after the other, so that the input products stay in cache.
+
+        They depend on the shape alone.
+        """
+        size = steps * rows * self.outer.front_width * self.element
+        if size <= BLOCK_BYTES or not self.outer.may_split:
+            return [(0, steps)]
+        count = min(steps, -(-size // BLOCK_BYTES))
+        edges = [steps * k // count for k in range(count + 1)]
+        spans = list(zip(edges, edges[1:], strict=False))
+        return spans[::-1] if reverse else spans
+
+    def launch(
+        self, values: Mapping[str, Any], tensors: Sequence[Tensor], steps: int, rows: int, start: int, seed: int,
+        stream: int, reverse: bool,
+    ) -> None:  # fmt: skip
+        """Runs the kernel on memory that is found in ``values`` by kind of source."""
+        described: list[int] = []
+        kept: list[Tensor] = []
+        for kind, index, column, width, unit, per_step in self.layout:
+            tensor = values[kind][index]
+            if tensor.is_contiguous():
+                # The usual case, without asking for strides.
+                whole = tensor.shape[-1] if tensor.dim() > 1 else 0
+                step = rows * whole if per_step else 0
+                described += (tensor.data_ptr() + column * self.element, step, whole, tensor.numel() - column)
+                continue
+            tensor = _walkable(tensor, unit)
+            kept.append(tensor)
+            described += _strides(tensor, width, unit, per_step)
+        matrices: list[int] = []
+        for position in self.kernel.weights:
+            matrix = tensors[position]
+            if not matrix.is_contiguous():
+                matrix = matrix.contiguous()
+                kept.append(matrix)
+            matrices += (matrix.data_ptr(), matrix.shape[1], matrix.numel())
+        buffers, weights = array("q", described), array("q", matrices)
+        count = threads()
+        call = Call(
+            buffers.buffer_info()[0], weights.buffer_info()[0], steps, rows, start, seed, stream, reverse, count,
+            self.library.parallel if count > 1 else None,
+        )  # fmt: skip
+        self.library.check(self.library.handle.gatewise_run(self.handle, ctypes.byref(call)))
 
     def __del__(self) -> None:
         handle = getattr(self, "handle", None)
@@ -126,46 +174,30 @@ def run(
     plan = _plan(program, inputs, states, tensors)
     outer, dtype = plan.outer, plan.dtype
     static = outer.static(tensors, dtype)
-    ready = outer.front(inputs, tensors, static, steps, rows, seed, stream, start)
     panels = [torch.empty((steps, rows, width), dtype=dtype) for width in plan.panel_widths]
-    finals = [torch.empty((rows, width), dtype=dtype) for width in plan.state_widths]
     sequences = {
         node: torch.empty((steps, rows, width), dtype=kind) for node, width, kind in plan.sequences
     }
-    values = {
-        "input": inputs, "initial": states, "value": ready, "static": ready, "panel": panels, "final": finals,
-        "sequence": sequences, "const": plan.constants,
-    }  # fmt: skip
-    described: list[int] = []
-    kept: list[Tensor] = []
-    for kind, index, offset, width, unit, per_step in plan.layout:
-        tensor = values[kind][index]  # type: ignore[index]
-        if tensor.is_contiguous():
-            # The usual case, without asking for strides.
-            whole = tensor.shape[-1] if tensor.dim() > 1 else 0
-            described += (
-                tensor.data_ptr() + offset, rows * whole if per_step else 0, whole, tensor.numel() - offset // plan.element
-            )  # fmt: skip
-            continue
-        tensor = _walkable(tensor, unit)
-        kept.append(tensor)
-        described += _strides(tensor, width, unit, per_step)
-    buffers = array("q", described)
-    matrices: list[int] = []
-    for position in plan.kernel.weights:
-        matrix = tensors[position]
-        if not matrix.is_contiguous():
-            matrix = matrix.contiguous()
-            kept.append(matrix)
-        matrices += (matrix.data_ptr(), matrix.shape[1], matrix.numel())
-    weights = array("q", matrices)
-    count = threads()
-    call = Call(
-        buffers.buffer_info()[0], weights.buffer_info()[0], steps, rows, start,
-        0 if seed is None else int(seed.item()) & (2**64 - 1), stream, reverse, count,
-        plan.library.parallel if count > 1 else None,
-    )  # fmt: skip
-    plan.library.check(plan.run(plan.handle, ctypes.byref(call)))
+    number = 0 if seed is None else int(seed.item()) & (2**64 - 1)
+    spans = plan.spans(steps, rows, reverse)
+    current = states
+    for first, last in spans:
+        if len(spans) == 1:
+            streams, own_panels, own_sequences = inputs, panels, sequences
+        else:
+            streams = [x[first:last] for x in inputs]
+            own_panels = [x[first:last] for x in panels]
+            own_sequences = {node: x[first:last] for node, x in sequences.items()}
+        ready = outer.front(streams, tensors, static, last - first, rows, seed, stream, start + first)
+        finals = [torch.empty((rows, width), dtype=dtype) for width in plan.state_widths]
+        values = {
+            "input": streams, "initial": current, "value": ready, "static": static, "panel": own_panels,
+            "final": finals, "sequence": own_sequences, "const": plan.constants,
+        }  # fmt: skip
+        plan.launch(values, tensors, last - first, rows, start + first, number, stream, reverse)
+        current = finals
+    if len(spans) > 1:
+        ready = outer.leaves(inputs, static)
     return outer.results(ready, sequences, panels, finals, tensors, steps, rows)
 
 

@@ -59,10 +59,21 @@ class Outer:
             program.nodes[i].op == "keep" for index in division.front + division.back for i in program.nodes[index].args
         )
         self.joined_sums = self._joined_sums()
+        joined = [step for step in self.order if isinstance(step, _Joined)]
+        self.front_width = sum(sum(group.widths) for group in joined)
+        self.may_split = self._may_split(joined)
         self.place = {
             index: (p, sum(bind(program.nodes[i].width, sizes) for i in group[:k]))
             for p, group in reversed(list(enumerate(panels))) for k, index in enumerate(group)
         }  # fmt: skip
+
+    def _may_split(self, joined: list[_Joined]) -> bool:
+        """Whether the front part serves the kernel alone, so that it need not be there for all steps at once."""
+        program = self.program
+        later = {node for _, node in program.emits} | {i for entry in program.sums for i in entry.args}
+        later |= {i for index in self.parts.back for i in program.nodes[index].args} | {program.output}  # type: ignore[arg-type]
+        made = {node for group in joined for node in group.nodes} | set(self.parts.front)
+        return bool(joined) and not made & later
 
     def _joined_sums(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
         """Gradients that are one product with one panel, or the sum of one: by tensor (panel, other factor)."""
@@ -120,9 +131,7 @@ class Outer:
         rows: int, seed: Tensor | None, stream: int, start: int,
     ) -> dict[int, Tensor]:  # fmt: skip
         """Values that are ready before the loop, by node: (time, batch, width), not always contiguous."""
-        values: dict[int, Tensor] = dict(static)
-        for index, position in self.leaf_streams.items():
-            values[index] = inputs[position]
+        values = self.leaves(inputs, static)
         if self.masked:
             drawn = random_masks(self.program, seed, stream, start, steps, rows, self.sizes)
             values.update({node: mask.expand(steps, -1, -1) for node, mask in drawn.items()})
@@ -132,6 +141,13 @@ class Outer:
             else:
                 value = self._value(step, values, tensors, 3)
                 values[step] = value.expand(steps, rows, value.shape[-1])
+        return values
+
+    def leaves(self, inputs: Sequence[Tensor], static: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        """What is there without any computation, by node."""
+        values = dict(static)
+        for index, position in self.leaf_streams.items():
+            values[index] = inputs[position]
         return values
 
     def _input_product(
