@@ -79,9 +79,10 @@ private:
             return;
         }
         // Time of the products a step in units of one row's arithmetic; the matrices must come from somewhere.
-        double near = 2.7, far = 6.0, level_two = 8e5;
+        // Fewer rows than these cost as much as so many: the matrices come from the second cache, the third, or memory
+        // (measured on two AVX2 cores, docs/results/native.md).
         auto cost = [&](double own_rows, double own_weights) {
-            double floor = own_weights > level_two ? far : near;
+            double floor = own_weights < 8e5 ? 2.7 : own_weights < 8e6 ? 6.0 : 24.0;
             return own_rows > floor ? own_rows : floor;
         };
         double slice = double((call_.rows + threads - 1) / threads);
