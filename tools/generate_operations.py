@@ -11,7 +11,9 @@ TARGET = Path(__file__).resolve().parent.parent / "native" / "src" / "operations
 
 def text() -> str:
     """One line for each row of the table, in its order, which numbers the operations."""
-    lines = ["// Generated from src/gatewise/spec/operations.py by tools/generate_operations.py; do not edit."]
+    lines = [
+        "// Generated from src/gatewise/spec/operations.py by tools/generate_operations.py; do not edit."
+    ]
     lines += [
         f"GATEWISE_OPERATION({row.name}, {len(row.arguments)}, ({row.cpp}))" for row in OPERATIONS.values()
     ]

@@ -10,6 +10,7 @@ from gatewise import nn
 from gatewise.engines import observed
 from gatewise.engines.executor import run as executor_run
 from gatewise.engines.launch import PROGRAM_ENGINES, ProgramEngine
+from gatewise.engines.native import library
 from gatewise.errors import ArgumentError, EngineError
 
 
@@ -38,14 +39,33 @@ def test_the_program_runs_what_torch_cannot(module, extras, reason):
     built = module()
     x = torch.zeros(5, 2, 3, dtype=next(built.parameters()).dtype)
     explanation = gatewise.explain(built, x, **extras)
-    assert explanation.engine == "reference"
+    assert explanation.engine == ("reference" if x.dtype == torch.bfloat16 else "native")
     assert reason in explanation.reasons["torch"]
 
 
-@pytest.mark.parametrize("engine", ["native", "cuda"])
-def test_a_named_engine_that_is_not_there_says_so(engine):
+def test_a_named_engine_that_is_not_there_says_so():
     with pytest.raises(EngineError, match="not part of this version"):
-        nn.LSTM(3, 4, engine=engine)(torch.zeros(5, 2, 3))
+        nn.LSTM(3, 4, engine="cuda")(torch.zeros(5, 2, 3))
+
+
+def test_native_runs_where_it_was_measured_to_be_faster():
+    for layer, shape, expected in [
+        (nn.GRU(3, 4), (40, 2, 3), "native"), (nn.GRU(3, 4), (5, 2, 3), "torch"), (nn.RNN(3, 4), (40, 2, 3), "native"),
+        (nn.LSTM(3, 4), (128, 1, 3), "native"), (nn.LSTM(3, 4), (40, 64, 3), "torch"),
+    ]:  # fmt: skip
+        explanation = gatewise.explain(layer, torch.zeros(shape))
+        assert explanation.engine == expected
+        assert expected == "torch" or "native takes less time" in explanation.reasons["torch"]
+
+
+def test_without_the_library_the_others_run_and_explain_says_what_is_missing(monkeypatch):
+    monkeypatch.setattr(library, "_load", lambda: (None, "no C++ compiler was found"))
+    explanation = gatewise.explain(nn.GRU(3, 4, cell="mgu"), torch.zeros(40, 2, 3))
+    assert explanation.engine == "reference"
+    assert "no C++ compiler" in explanation.reasons["native"]
+    assert gatewise.explain(nn.GRU(3, 4), torch.zeros(40, 2, 3)).engine == "torch"
+    with pytest.raises(EngineError, match="no C\\+\\+ compiler"):
+        nn.LSTM(3, 4, engine="native")(torch.zeros(5, 2, 3))
 
 
 def test_a_named_engine_that_cannot_run_says_why():
@@ -66,10 +86,9 @@ def test_a_second_engine_fits_in_without_touching_nn(monkeypatch):
     def can_run(program, inputs, states, tensors):
         return None if states[0].dtype == torch.float32 else "this engine computes in float32"
 
-    monkeypatch.setitem(gatewise.engines.launch.KNOWN_BUT_ABSENT, "spare", "absent")
-    monkeypatch.delitem(gatewise.engines.launch.KNOWN_BUT_ABSENT, "spare")
     monkeypatch.setattr(
-        "gatewise.engines.launch.PROGRAM_ENGINES", [ProgramEngine("native", can_run, run), *PROGRAM_ENGINES]
+        "gatewise.engines.launch.PROGRAM_ENGINES",
+        [ProgramEngine("native", can_run, run), *PROGRAM_ENGINES[1:]],
     )
     monkeypatch.setattr("gatewise.engines.choose.PROGRAM_ENGINES", gatewise.engines.launch.PROGRAM_ENGINES)
     layer = nn.Recurrent("mgu", 3, 4)
@@ -85,7 +104,7 @@ def test_observed_collects_every_call():
     with observed() as calls:
         nn.GRU(3, 4)(torch.zeros(5, 2, 3))
         nn.Recurrent("sru", 3, 4)(torch.zeros(5, 2, 3))
-    assert [call.engine for call in calls] == ["torch", "reference"]
+    assert [call.engine for call in calls] == ["torch", "native"]
 
 
 def test_torch_func_and_eager_agree():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gatewise.engines import torch_engine
+from gatewise.engines import native, torch_engine
 from gatewise.engines.call import StackCall, StackResult
 from gatewise.engines.executor import run_step
 from gatewise.engines.launch import PROGRAM_ENGINES, reasons_against
@@ -22,6 +22,8 @@ from gatewise.errors import ArgumentError, EngineError
 from gatewise.spec.program import Program
 
 __all__ = ["ENGINES", "Explanation", "explain", "observed", "run", "step"]
+
+MOST_STEPS_OF_TORCH = 16
 
 ENGINES = ("auto", "reference", "torch", "native", "cuda")
 
@@ -78,7 +80,30 @@ def _wants_torch(call: StackCall) -> tuple[bool, str | None]:
     reason = torch_engine.can_run(call)
     if reason is not None and call.engine == "torch":
         raise EngineError(f"engine: 'torch' cannot run this call: {reason}; use engine='auto'")
+    if reason is None and call.engine == "auto":
+        reason = _outrun(call)
     return reason is None, reason
+
+
+def _outrun(call: StackCall) -> str | None:
+    """Why the native engine is the faster one for a call that torch's kernels can run, or None.
+
+    The bounds are where the two crossed when both were measured (docs/results/native.md): torch starts a call
+    sooner, the native engine takes less time for each step of all cells but the LSTM in large batches.
+    """
+    x = call.inputs[0]
+    if not x.is_cpu or native.reason_absent() is not None:
+        return None
+    ragged = call.lengths is not None or call.batch_sizes is not None
+    steps = call.batch_sizes.shape[0] if call.batch_sizes is not None else x.shape[0]
+    if call.program.name.startswith("lstm") and not ragged:
+        small = steps >= 100 and x.shape[1] <= 16
+        return "native takes less time for long sequences in small batches" if small else None
+    return (
+        f"native takes less time from {MOST_STEPS_OF_TORCH} steps on"
+        if steps >= MOST_STEPS_OF_TORCH
+        else None
+    )
 
 
 def run(call: StackCall) -> StackResult:

@@ -236,7 +236,7 @@ class _Recurrence(torch.autograd.Function):
 
     @classmethod
     def apply_plain(cls, *args: Any) -> Any:
-        """``apply`` outside torch.func, without the look at the signature of ``forward`` that costs more than a step."""
+        """``apply`` outside torch.func, without its costly look at the signature of ``forward``."""
         return super(torch.autograd.Function, cls).apply(*args)  # type: ignore[misc]
 
     @staticmethod

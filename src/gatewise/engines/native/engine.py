@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 from array import array
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +14,7 @@ from torch import Tensor
 from gatewise.engines import executor
 from gatewise.engines.executor import RunResult
 from gatewise.engines.native.build import Kernel, build
-from gatewise.engines.native.library import Call, Library, library, reason_absent, threads
+from gatewise.engines.native.library import Call, Library, loaded, reason_absent, threads
 from gatewise.engines.native.outer import Outer
 from gatewise.engines.native.parts import parts
 from gatewise.engines.sizes import sizes_of
@@ -86,7 +88,7 @@ class _Compiled:
             return [(0, steps)]
         count = min(steps, -(-size // BLOCK_BYTES))
         edges = [steps * k // count for k in range(count + 1)]
-        spans = list(zip(edges, edges[1:], strict=False))
+        spans = list(pairwise(edges))
         return spans[::-1] if reverse else spans
 
     def launch(
@@ -129,7 +131,7 @@ class _Compiled:
 
 
 def _library() -> Library:
-    found = library()
+    found = loaded()
     if found is None:
         raise RuntimeError(reason_absent())
     return found
@@ -175,9 +177,7 @@ def run(
     outer, dtype = plan.outer, plan.dtype
     static = outer.static(tensors, dtype)
     panels = [torch.empty((steps, rows, width), dtype=dtype) for width in plan.panel_widths]
-    sequences = {
-        node: torch.empty((steps, rows, width), dtype=kind) for node, width, kind in plan.sequences
-    }
+    sequences = {node: torch.empty((steps, rows, width), dtype=kind) for node, width, kind in plan.sequences}
     number = 0 if seed is None else int(seed.item()) & (2**64 - 1)
     spans = plan.spans(steps, rows, reverse)
     current = states

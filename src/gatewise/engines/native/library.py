@@ -16,7 +16,7 @@ import torch
 
 from gatewise.engines.native.words import ABI
 
-__all__ = ["Call", "Library", "library", "reason_absent", "threads"]
+__all__ = ["Call", "Library", "loaded", "reason_absent", "threads"]
 
 KERNELS = {0: "portable", 1: "avx2"}
 _NAMES = {"win32": "gatewise_native.dll", "darwin": "libgatewise_native.dylib"}
@@ -66,7 +66,9 @@ class Library:
     def check(self, code: int) -> None:
         """Raises what an error code stands for."""
         if code == 1:
-            raise MemoryError("native engine: not enough memory for this call; use smaller batches or fewer steps")
+            raise MemoryError(
+                "native engine: not enough memory for this call; use smaller batches or fewer steps"
+            )
         if code:
             raise RuntimeError(f"native engine: {self.handle.gatewise_error_text(code).decode()}")
 
@@ -141,7 +143,7 @@ def _share_pool(handle: Any) -> int | None:
     return None
 
 
-def library() -> Library | None:
+def loaded() -> Library | None:
     """The library, or None where it is not there."""
     return _load()[0]
 

@@ -56,7 +56,9 @@ class Outer:
         steps += [(min(m.chain[0] for m in group.members), self._joined(group)) for group in division.inputs]
         self.order = [step for _, step in sorted(steps, key=lambda pair: pair[0])]
         self.masked = any(
-            program.nodes[i].op == "keep" for index in division.front + division.back for i in program.nodes[index].args
+            program.nodes[i].op == "keep"
+            for index in division.front + division.back
+            for i in program.nodes[index].args
         )
         self.joined_sums = self._joined_sums()
         joined = [step for step in self.order if isinstance(step, _Joined)]
@@ -174,7 +176,9 @@ class Outer:
                 added = tensors[position]
             else:
                 pieces = [
-                    tensors[position].new_zeros(width) if reference is None else self._part(tensors, reference)
+                    tensors[position].new_zeros(width)
+                    if reference is None
+                    else self._part(tensors, reference)
                     for reference, width in zip(references, group.widths, strict=True)
                 ]
                 added = torch.cat(pieces)
@@ -194,7 +198,7 @@ class Outer:
             if index not in values:
                 width = bind(program.nodes[index].width, self.sizes)
                 values[index] = panels[p][..., column : column + width]
-        by_panel = {group: panel for group, panel in zip(self.panels, panels, strict=True)}
+        by_panel = dict(zip(self.panels, panels, strict=True))
         for index in self.parts.back:
             values[index] = self._back(index, values, by_panel, tensors, steps, rows)
 
@@ -209,7 +213,10 @@ class Outer:
         return RunResult(
             {name: full(node) for name, node in given},
             tuple(finals),
-            tuple(self._gradient(spec, full, by_panel, gradients, finals, sequences) for spec in program.gradients),
+            tuple(
+                self._gradient(spec, full, by_panel, gradients, finals, sequences)
+                for spec in program.gradients
+            ),
             fresh,
         )
 
@@ -271,7 +278,9 @@ class Outer:
 
     # --- nodes one by one
 
-    def _value(self, index: int, values: Mapping[int, Tensor], tensors: Sequence[Tensor], axes: int) -> Tensor:
+    def _value(
+        self, index: int, values: Mapping[int, Tensor], tensors: Sequence[Tensor], axes: int
+    ) -> Tensor:
         """One node over all steps (axes 3), or without time and batch (axes 0)."""
         node = self.program.nodes[index]
         args = [values[i] for i in node.args]

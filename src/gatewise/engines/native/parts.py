@@ -80,7 +80,9 @@ def parts(program: Program) -> Parts:
     fixed = {i for i in needed if phases[i] == STATIC}
     rest = needed - absorbed - fixed
     static = _ancestors(program, ({i for k in rest for i in nodes[k].args} | _results(program)) & fixed)
-    ready = {member.chain[-1] for product in inputs for member in product.members} | (front - absorbed) | streams
+    ready = (
+        {member.chain[-1] for product in inputs for member in product.members} | (front - absorbed) | streams
+    )
     inside = rest - front - back - streams
     return Parts(
         tuple(sorted(static)), tuple(sorted(front - absorbed)), inputs, tuple(sorted(inside)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gatewise.spec.operations import OPERATIONS
@@ -76,9 +75,9 @@ class Words:
     keeps: list[tuple[int, int, int]] = field(default_factory=list)
     sums: list[tuple[Slot, int]] = field(default_factory=list)
     weights: list[tuple[int, int]] = field(default_factory=list)
-    products: list[tuple[Slot, int, int, Slot | None, list[tuple[Slot, int, int, int, int, int, int]], int]] = (
-        field(default_factory=list)
-    )
+    products: list[
+        tuple[Slot, int, int, Slot | None, list[tuple[Slot, int, int, int, int, int, int]], int]
+    ] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
     temporaries: int = 0
     row_temporaries: int = 0
@@ -98,8 +97,8 @@ class Words:
 
     def to_array(self) -> array.array[int]:
         """All words."""
-        products = self._in_order(self.products, [k for s in self.segments for k in s.products])
-        sums = self._in_order(self.sums, [k for s in self.segments for k in s.sums])
+        products = [self.products[k] for s in self.segments for k in s.products]
+        sums = [self.sums[k] for s in self.segments for k in s.sums]
         # Sums are named by their position among all.
         position = {k: n for n, k in enumerate([k for s in self.segments for k in s.sums])}
         blocks = [block for segment in self.segments for block in segment.blocks]
@@ -129,21 +128,17 @@ class Words:
         for block in blocks:
             body += (block.width, int(block.per_row), first, len(block.instructions))
             first += len(block.instructions)
-        counts = [0, 0, 0]
+        firsts = [0, 0, 0]
         for segment in self.segments:
-            for k, listed_here in enumerate((segment.sums, segment.products, segment.blocks)):
-                body += (counts[k], len(listed_here))
-                counts[k] += len(listed_here)
+            for k, length in enumerate((len(segment.sums), len(segment.products), len(segment.blocks))):
+                body += (firsts[k], length)
+                firsts[k] += length
         head = [
             MAGIC, ABI, self.element, len(self.buffers), len(self.scratch), len(self.states), self.temporaries,
             self.row_temporaries, len(self.keeps), len(sums), len(self.weights), len(terms), len(products),
             len(instructions), len(blocks), len(self.segments),
         ]  # fmt: skip
         return array.array("i", head + body)
-
-    @staticmethod
-    def _in_order(entries: list[object], order: Iterable[int]) -> list[object]:  # type: ignore[type-arg]
-        return [entries[k] for k in order]
 
     def _instruction(self, instruction: Instruction, position: dict[int, int]) -> list[int]:
         result = instruction.result
