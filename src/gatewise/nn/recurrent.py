@@ -254,8 +254,9 @@ def explain(module: Recurrent, input: Tensor | PackedSequence, hx: Any = None, *
     Example:
         >>> import torch
         >>> from gatewise import nn
-        >>> explain(nn.Recurrent("sru", 3, 5), torch.zeros(7, 4, 3)).engine
-        'reference'
+        >>> explanation = explain(nn.Recurrent("sru", 3, 5), torch.zeros(7, 4, 3))
+        >>> explanation.reasons["torch"]
+        "torch has no kernel for 'sru'"
     """
     if not isinstance(module, Recurrent):
         raise ArgumentTypeError(
