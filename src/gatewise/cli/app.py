@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import gatewise
-from gatewise.cli import cells, evaluate, fit, predict
+from gatewise.cli import bench, cells, evaluate, fit, predict
 from gatewise.cli.console import errors, fail
 from gatewise.errors import GatewiseError
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(fit.app, name="fit")
 app.add_typer(cells.app, name="cells")
+app.add_typer(bench.app, name="bench")
 app.command("predict", epilog=predict.EXAMPLES)(predict.predict)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 

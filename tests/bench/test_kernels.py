@@ -1,0 +1,58 @@
+"""The measurement of the kernels measures, says what it compared, and refuses wrong numbers."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from gatewise import bench, nn
+from gatewise.bench import kernels
+from gatewise.bench.timing import in_turns
+from gatewise.engines import native
+from gatewise.errors import EngineError
+
+pytestmark = pytest.mark.skipif(native.reason_absent() is not None, reason="the native engine is not there")
+SHAPES = [(2, 6, 4, 8)]
+
+
+def test_a_small_run_fills_every_table():
+    told = []
+    before = torch.get_num_threads()
+    report = bench.measure_kernels(seconds=0.01, threads=[1], shapes=SHAPES, tell=told.append)
+    assert torch.get_num_threads() == before
+    assert tuple(told) == report.rows
+    assert {row.table for row in report.rows} == {
+        "torch.nn", "step by step", "cells", "extras", "ragged", "linear recurrences",
+    }  # fmt: skip
+    assert all(
+        row.ratio == pytest.approx(row.peer_ms / row.ours_ms) and row.ours_ms > 0 for row in report.rows
+    )
+    text = report.markdown()
+    assert text.count("\n| ") >= len(report.rows)
+    assert report.as_dict()["rows"][0]["name"] == "LSTM"
+
+
+def test_the_mean_is_geometric():
+    row = bench.Row("cells", "mgu", (1, 1, 1, 1), "train", 1, "lstm", 4.0, 1.0, 4.0)
+    other = bench.Row("cells", "gru", (1, 1, 1, 1), "train", 1, "lstm", 1.0, 1.0, 1.0)
+    summary = bench.Report((row, other)).summary()
+    assert summary == {"cells train 1 threads": pytest.approx(2.0), "cells train 1 threads, worst": 1.0}
+
+
+def test_wrong_numbers_are_not_timed(monkeypatch):
+    forward = nn.GRU.forward
+    monkeypatch.setattr(
+        nn.GRU, "forward", lambda self, x, **extras: (forward(self, x, **extras)[0] + 1, None)
+    )
+    with pytest.raises(EngineError, match="outputs differ"):
+        bench.measure_kernels(seconds=0.01, threads=[1], shapes=SHAPES)
+    with pytest.raises(EngineError, match="outputs differ"):
+        kernels._agree(torch.tensor([math.nan]), torch.tensor([1.0]), "anything")
+
+
+def test_turns_alternate():
+    order = []
+    in_turns(lambda: order.append(1), lambda: order.append(2), 0.0)
+    assert order == [1, 2] * 7
