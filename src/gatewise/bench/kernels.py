@@ -121,7 +121,7 @@ def measure_kernels(
         "cells": lambda: _variants(shapes, seconds),
         "extras": lambda: _extras(shapes, seconds),
         "ragged": lambda: _ragged(seconds),
-        "linear recurrences": lambda: _linear(seconds),
+        "linear recurrences": lambda: _linear(shapes, seconds),
     }
     before = torch.get_num_threads()
     rows = []
@@ -293,9 +293,9 @@ def _ragged(seconds: float) -> Iterator[Row]:
                in_turns(packed, job, seconds))  # fmt: skip
 
 
-def _linear(seconds: float) -> Iterator[Row]:
+def _linear(shapes: Sequence[Shape], seconds: float) -> Iterator[Row]:
     """Recurrences without a product, as a share of what a large copy moves."""
-    batch, steps, hidden = 32, 512, 512
+    batch, steps, hidden = (32, 512, 512) if tuple(shapes) == GRID else (2, 64, 32)
     for name in ("indrnn", "sru", "min_gru", "min_lstm"):
         program = cells.get(name, bias=False)
         layer = nn.Recurrent(name, hidden, hidden, engine="native", bias=False)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ from gatewise.engines.traced import run_traced
 from gatewise.errors import ArgumentError, EngineError
 from gatewise.spec.program import Program
 
-__all__ = ["ENGINES", "Explanation", "explain", "observed", "run", "step"]
+__all__ = ["ENGINES", "Explanation", "explain", "observed", "run", "step", "step_kernel"]
 
 MOST_STEPS_OF_TORCH = 16
 
@@ -143,6 +144,15 @@ def explain(call: StackCall) -> Explanation:
         if name != chosen:
             why[name] = text or f"{chosen} comes first"
     return Explanation(chosen, why)
+
+
+def step_kernel(program: Program, engine: str) -> Any:
+    """A function that runs plain steps of a cell with biases in eager mode, past all choice; None where there is none.
+
+    It takes (x, state, weight_ih, weight_hh, bias_ih, bias_hh), the state a tuple where the cell has several.
+    """
+    check_engine(engine)
+    return torch_engine.cell_kernel(program) if engine in ("auto", "torch") else None
 
 
 def step(

@@ -17,7 +17,7 @@ from gatewise import cells
 from gatewise.engines.call import StackCall, StackResult
 from gatewise.spec.program import Program
 
-__all__ = ["can_run", "can_step", "mode_of", "run", "step"]
+__all__ = ["can_run", "can_step", "cell_kernel", "mode_of", "run", "step"]
 
 _MODES = ("rnn_tanh", "rnn_relu", "lstm", "gru")
 _CPU_DTYPES = (torch.float32, torch.float64)
@@ -156,6 +156,12 @@ def can_step(program: Program, x: Tensor) -> str | None:
     if torch._C._functorch.maybe_current_level() is not None:
         return "torch.func cannot see through torch's recurrent operators"
     return None
+
+
+def cell_kernel(program: Program) -> Any:
+    """torch's function for one step of a cell, or None: called with the input, the state and four weights."""
+    mode = mode_of(program)
+    return None if mode is None or not mode[1] else _CELL_FUNCTIONS.get(mode[0])
 
 
 def step(

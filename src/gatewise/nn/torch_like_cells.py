@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gatewise import cells
-from gatewise.engines import geometry
+from gatewise.engines import geometry, step_kernel
 from gatewise.engines import step as engine_step
 from gatewise.errors import ArgumentTypeError
 from gatewise.nn import arguments as check
@@ -44,6 +44,7 @@ class _CellModule(torch.nn.Module):
         self.input_size, self.hidden_size, self.bias, self.engine = input_size, hidden_size, bias, engine
         self._names = tuple(state.name for state in self.program.states)
         self._weights = tuple(spec.name for spec in self.program.tensors)
+        self._kernel = step_kernel(self.program, engine)
         for spec in self.program.tensors:
             fresh = torch.empty(self.program.shape(spec, sizes), device=device, dtype=dtype)
             self.register_parameter(spec.name, torch.nn.Parameter(fresh))
@@ -64,6 +65,41 @@ class _CellModule(torch.nn.Module):
         if getattr(self, "nonlinearity", "tanh") != "tanh":
             shown += f", nonlinearity={self.nonlinearity}"
         return shown if self.engine == "auto" else f"{shown}, engine={self.engine!r}"
+
+    def _plain_step(self, input: Any, hx: Any) -> Any:
+        """The step where nothing is out of the ordinary, or None: the checks below cost as much as a small step."""
+        if (
+            self._kernel is None
+            or type(input) is not Tensor
+            or input.is_nested
+            or torch.compiler.is_compiling()
+        ):
+            return None
+        if torch._C._is_any_autocast_enabled() or torch._C._functorch.maybe_current_level() is not None:
+            return None
+        held = self._parameters
+        weights = [held.get(name) for name in self._weights]
+        first, shape = weights[0], input.shape
+        for weight in weights:
+            if weight is None or weight.dtype is not input.dtype:
+                return None
+        if first is None or len(shape) != 2 or shape[1] != self.input_size or input.device != first.device:
+            return None
+        if input.layout is not torch.strided:
+            return None
+        expected = (shape[0], self.hidden_size)
+        several = len(self._names) > 1
+        if hx is None:
+            zeros = torch.zeros(expected, dtype=input.dtype, device=input.device)
+            hx = (zeros, zeros) if several else zeros
+        elif several and (type(hx) is not tuple or len(hx) != len(self._names)):
+            return None
+        for state in hx if several else (hx,):
+            if type(state) is not Tensor or state.is_nested or state.layout is not torch.strided:
+                return None
+            if state.shape != expected or state.dtype is not input.dtype or state.device != input.device:
+                return None
+        return self._kernel(input, hx, *weights)
 
     def _step(self, input: Any, hx: Any) -> tuple[Tensor, ...]:
         owner = type(self).__name__
@@ -135,7 +171,8 @@ class RNNCell(_CellModule):
     @no_type_check
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """The next state from (batch, input_size) or (input_size,) and the state; None for zeros."""
-        return self._step(input, hx)[0]
+        plain = self._plain_step(input, hx)
+        return self._step(input, hx)[0] if plain is None else plain
 
 
 class LSTMCell(_CellModule):
@@ -171,7 +208,7 @@ class LSTMCell(_CellModule):
     @no_type_check
     def forward(self, input: Tensor, hx: Sequence[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """The next (h, c) from (batch, input_size) or (input_size,) and (h, c); None for zeros."""
-        h, c = self._step(input, hx)
+        h, c = self._plain_step(input, hx) or self._step(input, hx)
         return h, c
 
 
@@ -207,4 +244,5 @@ class GRUCell(_CellModule):
     @no_type_check
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """The next state from (batch, input_size) or (input_size,) and the state; None for zeros."""
-        return self._step(input, hx)[0]
+        plain = self._plain_step(input, hx)
+        return self._step(input, hx)[0] if plain is None else plain
