@@ -38,7 +38,10 @@ def test_the_mean_is_geometric():
     row = bench.Row("cells", "mgu", (1, 1, 1, 1), "train", 1, "lstm", 4.0, 1.0, 4.0)
     other = bench.Row("cells", "gru", (1, 1, 1, 1), "train", 1, "lstm", 1.0, 1.0, 1.0)
     summary = bench.Report((row, other)).summary()
-    assert summary == {"cells train 1 threads": pytest.approx(2.0), "cells train 1 threads, worst": 1.0}
+    assert summary == {
+        "cells beside lstm, train, 1 thread": pytest.approx(2.0),
+        "cells beside lstm, train, 1 thread, worst": 1.0,
+    }
 
 
 def test_wrong_numbers_are_not_timed(monkeypatch):

@@ -65,11 +65,11 @@ class Report:
     rows: tuple[Row, ...]
 
     def summary(self) -> dict[str, float]:
-        """Geometric mean of the ratios by table, name, job and threads, and the worst of them."""
+        """Geometric mean of the ratios by what ran beside what, and the worst of them."""
         found: dict[str, list[float]] = {}
         for row in self.rows:
-            name = row.name if row.table == "torch.nn" else ""
-            key = " ".join(filter(None, (row.table, name, row.job, f"{row.threads} threads")))
+            what = f"torch.nn, {row.name}" if row.table == "torch.nn" else f"{row.table} beside {row.peer}"
+            key = f"{what}, {row.job}, {row.threads} thread{'s' * (row.threads > 1)}"
             found.setdefault(key, []).append(row.ratio)
         means = {key: math.exp(sum(map(math.log, ratios)) / len(ratios)) for key, ratios in found.items()}
         return means | {f"{key}, worst": min(ratios) for key, ratios in found.items()}

@@ -66,6 +66,7 @@ class _Compiled:
         self.library.check(self.library.handle.gatewise_plan_make(address, count, ctypes.byref(handle)))
         self.handle = handle
         self.element = element
+        self.matrix_bytes = element * sum(height * width for height, width in self.kernel.words.weights)
         self.state_widths = [bind(state.width, sizes) for state in program.states]
         rows = list(zip(self.kernel.sources, self.kernel.words.buffers, strict=True))
         self.sequences = [
@@ -84,9 +85,11 @@ class _Compiled:
         They depend on the shape alone.
         """
         size = steps * rows * self.outer.front_width * self.element
-        if size <= BLOCK_BYTES or not self.outer.may_split:
+        # Each block packs the matrices again: large ones ask for longer blocks.
+        block = max(BLOCK_BYTES, 4 * self.matrix_bytes)
+        if size <= block or not self.outer.may_split:
             return [(0, steps)]
-        count = min(steps, -(-size // BLOCK_BYTES))
+        count = min(steps, -(-size // block))
         edges = [steps * k // count for k in range(count + 1)]
         spans = list(pairwise(edges))
         return spans[::-1] if reverse else spans
