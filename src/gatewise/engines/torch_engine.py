@@ -82,6 +82,8 @@ def _is_plain(call: StackCall) -> bool:
 
 
 def _unfit_input(x: Tensor) -> str | None:
+    if x.is_cpu and x.dtype in _CPU_DTYPES and x.numel():
+        return None
     if x.device.type not in ("cpu", "cuda"):
         return f"torch's kernels run on cpu and cuda, the input is on {x.device.type}"
     if x.device.type == "cpu" and x.dtype not in _CPU_DTYPES:

@@ -115,9 +115,10 @@ class Calling:
         held = self._parameters
         rows = []
         for names in self._all_weights:
-            rows.append(
-                tuple([getattr(self, name) if held.get(name) is None else held[name] for name in names])
-            )
+            found = [held.get(name) for name in names]
+            if any(t is None for t in found):
+                found = [getattr(self, name) for name in names]
+            rows.append(tuple(found))
         if self.weight_drop > 0.0 and self.training:
             rows = [self._drop(row) for row in rows]
         if like is not None:
@@ -146,8 +147,10 @@ class Calling:
         if self.learn_initial_state:
             held = [getattr(self, f"initial_{name}").to(like.dtype) for name in self.state_names]
             return tuple([h.unsqueeze(1).expand(rows, batch, h.shape[1]) for h in held])
+        # Nothing writes into the states that a call starts from: those of one width are one tensor.
         dtype, device = like.dtype, like.device
-        return tuple([torch.zeros(rows, batch, w, dtype=dtype, device=device) for w in self._state_widths])
+        made = {w: torch.zeros(rows, batch, w, dtype=dtype, device=device) for w in set(self._state_widths)}
+        return tuple([made[w] for w in self._state_widths])
 
     def _states(
         self: Any, argument: str, hx: Any, batch: int, form: Form, like: Tensor
