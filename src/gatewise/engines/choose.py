@@ -90,21 +90,16 @@ def _outrun(call: StackCall) -> str | None:
     """Why the native engine is the faster one for a call that torch's kernels can run, or None.
 
     The bounds are where the two crossed when both were measured (docs/results/native.md): torch starts a call
-    sooner, the native engine takes less time for each step of all cells but the LSTM in large batches.
+    sooner, the native engine takes less time for each step; for the LSTM the two are level, unless rows are ragged.
     """
     x = call.inputs[0]
     if not x.is_cpu or native.reason_absent() is not None:
         return None
     ragged = call.lengths is not None or call.batch_sizes is not None
     steps = call.batch_sizes.shape[0] if call.batch_sizes is not None else x.shape[0]
-    if call.program.name.startswith("lstm") and not ragged:
-        small = steps >= 100 and x.shape[1] <= 16
-        return "native takes less time for long sequences in small batches" if small else None
-    return (
-        f"native takes less time from {MOST_STEPS_OF_TORCH} steps on"
-        if steps >= MOST_STEPS_OF_TORCH
-        else None
-    )
+    if steps < MOST_STEPS_OF_TORCH or (call.program.name.startswith("lstm") and not ragged):
+        return None
+    return f"native takes less time from {MOST_STEPS_OF_TORCH} steps on"
 
 
 def run(call: StackCall) -> StackResult:
