@@ -21,9 +21,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -39,6 +36,11 @@ from gatewise.data import examples, panel_from_frame
 from gatewise.data.frequency import parse_stamp
 from gatewise.tasks import Forecaster
 from gatewise.tasks.forecast.metrics import measure
+
+try:
+    from benchmarks.machine import describe
+except ImportError:
+    from machine import describe
 
 HORIZON, LOOKBACK = 24, 72
 VALIDATION_SHARE = 0.1
@@ -206,36 +208,14 @@ def gradient_boosting(table, start: np.datetime64, evaluation, *, quick: bool) -
 
 def environment() -> dict:
     """Machine, versions, commit."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
-    model = next(
-        (line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
-        platform.processor(),
-    )
-    return {
-        "commit": commit,
+    facts = {key: value for key, value in describe().items() if key != "text"}
+    return facts | {
         "date": time.strftime("%Y-%m-%d"),
-        "processor": model,
-        "cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
-        "python": platform.python_version(),
         "gatewise": gatewise.__version__,
-        "torch": torch.__version__,
         "scikit-learn": sklearn.__version__,
         "numpy": np.__version__,
     }
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text().splitlines()
-    except OSError:
-        return []
 
 
 def markdown(document: dict) -> str:
