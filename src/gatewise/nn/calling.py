@@ -115,10 +115,7 @@ class Calling:
         held = self._parameters
         rows = []
         for names in self._all_weights:
-            found = [held.get(name) for name in names]
-            if any(t is None for t in found):
-                found = [getattr(self, name) for name in names]
-            rows.append(tuple(found))
+            rows.append(tuple([getattr(self, n) if (t := held.get(n)) is None else t for n in names]))
         if self.weight_drop > 0.0 and self.training:
             rows = [self._drop(row) for row in rows]
         if like is not None:
