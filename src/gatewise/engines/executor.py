@@ -20,7 +20,7 @@ from gatewise.engines.sizes import sizes_of, template
 from gatewise.spec.linearity import coefficients
 from gatewise.spec.program import Program, TensorSpec, bind
 
-__all__ = ["RunResult", "run", "run_step"]
+__all__ = ["RunResult", "gradient", "run", "run_step"]
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def run(
     return RunResult(
         {name: full(node) for name, node in given},
         tuple(value.expand(rows, width) for value, width in zip(final, widths, strict=True)),
-        tuple(_gradient(program, spec, sizes, full, like) for spec in program.gradients),
+        tuple(gradient(program, spec, sizes, full, like) for spec in program.gradients),
     )
 
 
@@ -135,7 +135,7 @@ def _masks_of(program: Program, other: Program, masks: Mapping[int, Tensor]) -> 
     return {k: by_attribute[n.attribute] for k, n in enumerate(other.nodes) if n.op == "keep"}
 
 
-def _gradient(
+def gradient(
     program: Program, spec: TensorSpec, sizes: Mapping[str, Any], full: Callable[[int], Tensor], like: Tensor
 ) -> Tensor:
     """One parameter's gradient: outer products or values, summed over time and batch."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from gatewise.engines.executor import RunResult
+from gatewise.engines.executor import RunResult, gradient
 from gatewise.engines.native.parts import PRODUCTS, InputProduct, Parts
 from gatewise.engines.reference import product, random_masks, torch_form, weight_part
 from gatewise.spec.operations import OPERATIONS
-from gatewise.spec.program import Program, Sum, TensorSpec, bind
+from gatewise.spec.program import Program, TensorSpec, bind
 
 __all__ = ["Outer"]
 
@@ -124,7 +124,7 @@ class Outer:
             elif node.op == "param":
                 values[index] = self._part(tensors, str(node.attribute))
             else:
-                value = self._value(index, values, tensors, 0)
+                value = self._value(index, values, tensors)
                 values[index] = value if node.width == 1 else value.expand(bind(node.width, self.sizes))
         return values
 
@@ -141,7 +141,7 @@ class Outer:
             if isinstance(step, _Joined):
                 self._input_product(step, values, tensors, steps, rows)
             else:
-                value = self._value(step, values, tensors, 3)
+                value = self._value(step, values, tensors)
                 values[step] = value.expand(steps, rows, value.shape[-1])
         return values
 
@@ -235,11 +235,11 @@ class Outer:
                 parts = [tensors[position]] if whole else [self._part(tensors, r) for r in references]
                 weight = parts[0] if len(parts) == 1 else torch.cat(parts)
                 return (panel.view(steps * rows, -1) @ weight).view(steps, rows, -1)
-        value = self._value(index, values, tensors, 3)
+        value = self._value(index, values, tensors)
         return value.expand(steps, rows, value.shape[-1])
 
     def _gradient(
-        self, spec: TensorSpec, full: object, panels: Mapping[tuple[int, ...], Tensor],
+        self, spec: TensorSpec, full: Callable[[int], Tensor], panels: Mapping[tuple[int, ...], Tensor],
         made: dict[tuple[object, ...], Tensor], finals: Sequence[Tensor], sequences: Mapping[int, Tensor],
     ) -> Tensor:  # fmt: skip
         """One parameter's gradient: outer products or values, summed over time and batch."""
@@ -249,39 +249,15 @@ class Outer:
             if key in made:
                 return made[key].clone()
             panel = panels[group].flatten(0, 1)
-            made[key] = panel.t() @ full(second[0]).flatten(0, 1) if second else panel.sum(0)  # type: ignore[operator]
+            made[key] = panel.t() @ full(second[0]).flatten(0, 1) if second else panel.sum(0)
             return made[key]
-        entries = [entry for entry in self.program.sums if entry.tensor == spec.name]
         like = (*finals, *sequences.values(), *panels.values())[0]
-        result = like.new_zeros(self.program.shape(spec, self.sizes))
-        first = 0
-        for part, width in spec.parts:
-            rows = slice(first, first + bind(width, self.sizes))
-            first = rows.stop
-            for entry in entries:
-                if entry.part == part:
-                    result[rows] += self._summed(entry, full, spec.blocks)
-        return result
-
-    @staticmethod
-    def _summed(entry: Sum, full: object, blocks: int) -> Tensor:
-        values = [full(i).flatten(0, 1) for i in entry.args]  # type: ignore[operator]
-        if len(values) == 1:
-            total: Tensor = values[0].sum(0)
-            return total
-        u, v = values
-        if blocks == 1:
-            outer: Tensor = u.t() @ v
-            return outer
-        blocked = torch.einsum("nbi,nbj->bij", u.unflatten(-1, (blocks, -1)), v.unflatten(-1, (blocks, -1)))
-        return blocked.flatten(0, 1)
+        return gradient(self.program, spec, self.sizes, full, like)
 
     # --- nodes one by one
 
-    def _value(
-        self, index: int, values: Mapping[int, Tensor], tensors: Sequence[Tensor], axes: int
-    ) -> Tensor:
-        """One node over all steps (axes 3), or without time and batch (axes 0)."""
+    def _value(self, index: int, values: Mapping[int, Tensor], tensors: Sequence[Tensor]) -> Tensor:
+        """One node over all steps, or without time and batch, as its arguments are."""
         node = self.program.nodes[index]
         args = [values[i] for i in node.args]
         if node.op in OPERATIONS:
