@@ -19,7 +19,7 @@ extern "C" {
 #define GATEWISE_API __attribute__((visibility("default")))
 #endif
 
-#define GATEWISE_ABI 1
+#define GATEWISE_ABI 2
 
 enum gatewise_error {
     GATEWISE_OK = 0,
@@ -48,6 +48,14 @@ typedef struct gatewise_weight {
     int64_t leading, size; /* elements from one row of the matrix to the next; elements in all */
 } gatewise_weight;
 
+/* How the matrices of a call are given: as they are, or packed before by gatewise_prepare. */
+enum gatewise_format {
+    GATEWISE_PLAIN = 0,
+    GATEWISE_PACKED = 1,   /* numbers of the plan's element */
+    GATEWISE_BFLOAT16 = 2, /* of float plans: the upper half of each number, to the nearest */
+    GATEWISE_INT8 = 3      /* of float plans: whole numbers of -127 to 127, and a scale for each column of a product */
+};
+
 typedef struct gatewise_call {
     const gatewise_buffer* buffers; /* one for each buffer of the plan */
     const gatewise_weight* weights; /* one for each weight of the plan */
@@ -58,6 +66,8 @@ typedef struct gatewise_call {
     int32_t reverse;    /* from the last step to the first */
     int32_t threads;    /* at most so many */
     gatewise_parallel parallel; /* NULL: one thread */
+    const void* prepared;       /* by gatewise_prepare for this plan; NULL: pack the weights in this call */
+    int64_t prepared_size;
 } gatewise_call;
 
 GATEWISE_API int gatewise_abi(void);
@@ -74,6 +84,16 @@ GATEWISE_API gatewise_parallel gatewise_openmp(void);
 GATEWISE_API int gatewise_plan_make(const int32_t* words, int64_t count, gatewise_plan** plan);
 GATEWISE_API void gatewise_plan_free(gatewise_plan* plan);
 GATEWISE_API int gatewise_run(const gatewise_plan* plan, const gatewise_call* call);
+
+/* Several calls by one team: each gets its share of the threads. They must not write what another one touches. */
+GATEWISE_API int gatewise_run_together(
+    const gatewise_plan* const* plans, const gatewise_call* const* calls, int32_t count);
+
+/* Packs the matrices of a plan once for many calls. A prepared call's weights are not read and may be NULL. What was prepared by one
+ * kernel serves that kernel alone. `size` gets the bytes that are needed; `memory` must be aligned to 64 bytes. */
+GATEWISE_API int gatewise_prepared_size(const gatewise_plan* plan, int format, int64_t* size);
+GATEWISE_API int gatewise_prepare(
+    const gatewise_plan* plan, const gatewise_weight* weights, int format, void* memory, int64_t size);
 
 /* One operation of the table on arrays, for tests of its accuracy; a truth value is a number with all bits set. */
 GATEWISE_API int gatewise_apply(

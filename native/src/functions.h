@@ -29,6 +29,7 @@ struct Constants;
 template <>
 struct Constants<float> {
     static constexpr float log2_e = 1.44269504088896341f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
+    static constexpr float one_plus = -40.0f;  // below it 1 + exp is 1
     static constexpr float largest = 88.8f, smallest = -104.5f;  // beyond them exp is infinite, or zero
     static constexpr float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
     static constexpr int mantissa = 23, bias = 127;
@@ -39,6 +40,7 @@ template <>
 struct Constants<double> {
     static constexpr double log2_e = 1.4426950408889634073599, ln2_high = 6.93145751953125E-1,
                             ln2_low = 1.42860682030941723212E-6;
+    static constexpr double one_plus = -80.0;
     static constexpr double largest = 709.9, smallest = -745.5;
     static constexpr double magic = 6755399441055744.0;  // 1.5 * 2^52
     static constexpr int mantissa = 52, bias = 1023;
@@ -82,6 +84,21 @@ GATEWISE_INLINE Vector<T> exp_of(Vector<T> a) {
     return exp_reduced(x) * power_of_two<T>(half) * power_of_two<T>(n - half);
 }
 
+// exp where its result is no denormal number; infinite from 2^(bias + 1/2) on. NaN goes through.
+template <class T>
+GATEWISE_INLINE Vector<T> exp_inside(Vector<T> x) {
+    using C = Constants<T>;
+    using I = typename Lanes<T>::integer;
+    using V = Vector<T>;
+    V shifted = x * C::log2_e + C::magic;
+    V rounded = shifted - C::magic;
+    x = x - rounded * C::ln2_high;
+    x = x - rounded * C::ln2_low;
+    // The integer stands in the lowest bits of `shifted`; what lies above them is shifted out.
+    Integers<T> power = (bits<Integers<T>>(shifted) << I(C::mantissa)) + (I(C::bias) << I(C::mantissa));
+    return exp_reduced(x) * bits<V>(power);
+}
+
 template <class T>
 GATEWISE_INLINE Vector<T> absolute(Vector<T> a) {
     using I = typename Lanes<T>::integer;
@@ -109,19 +126,24 @@ GATEWISE_INLINE Vector<T> tanh_of(Vector<T> a) {
     using V = Vector<T>;
     using I = typename Lanes<T>::integer;
     V size = absolute<T>(a);
-    V far = T(1) - T(2) / (exp_of<T>(size + size) + T(1));
+    // From `flat` on the result rounds to 1.
+    const T flat = sizeof(T) == 4 ? T(10) : T(20);
+    V near = size > flat ? V{} + flat : size;
+    V far = T(1) - T(2) / (exp_inside<T>(near + near) + T(1));
     Integers<T> sign = bits<Integers<T>>(a) & std::numeric_limits<I>::min();
     far = bits<V>(Integers<T>(bits<Integers<T>>(far) | sign));
     return size < T(0.625) ? tanh_near_zero(a) : far;
 }
 
-// Within 3 units in the last place; within 2 of the smallest number where the result is denormal.
+// Within 3 units in the last place; within the smallest normal number of zero where the result is smaller than that.
 template <class T>
 GATEWISE_INLINE Vector<T> sigmoid_of(Vector<T> a) {
-    Vector<T> e = exp_of<T>(-absolute<T>(a));
-    Vector<T> upper = T(1) / (T(1) + e);
-    Vector<T> value = a >= T(0) ? upper : Vector<T>(e * upper);
-    return a == a ? value : a;
+    using C = Constants<T>;
+    using V = Vector<T>;
+    V x = -a;
+    x = x > C::largest ? V{} + C::largest : x;      // exp is infinite there, and the result 0
+    x = x < C::one_plus ? V{} + C::one_plus : x;    // 1 + exp is 1 there
+    return T(1) / (T(1) + exp_inside<T>(x));
 }
 
 GATEWISE_INLINE Vector<float> log_reduced(Vector<float> x, Vector<float> e) {

@@ -48,12 +48,40 @@ void openmp_parallel(gatewise_body body, void* context, int threads) {
     fork_team.load()(member, &team, unsigned(threads), 0);
 }
 
+bool weights_fit(const gatewise_plan& plan, const gatewise_weight* weights) {
+    const int64_t most = int64_t(1) << 40;
+    if (!plan.weights.empty() && !weights) return false;
+    for (size_t k = 0; k < plan.weights.size(); k++) {
+        const WeightEntry& w = plan.weights[k];
+        const gatewise_weight& given = weights[k];
+        if (!given.data || given.leading < w.columns || given.leading > most) return false;
+        if (__int128(given.leading) * (w.rows - 1) + w.columns > given.size) return false;
+    }
+    return true;
+}
+
+bool has_format(const gatewise_plan& plan, int format) {
+    return format == GATEWISE_PACKED ||
+           (plan.element == 4 && (format == GATEWISE_BFLOAT16 || format == GATEWISE_INT8));
+}
+
+bool is_aligned(const void* memory) { return reinterpret_cast<uintptr_t>(memory) % 64 == 0; }
+
+// Whether a call's packed matrices were made for this plan's layout by the kernel that will read them.
+bool is_prepared(const gatewise_plan& plan, const gatewise_call& call) {
+    if (!is_aligned(call.prepared) || call.prepared_size < int64_t(sizeof(Prepared))) return false;
+    const Prepared& head = *static_cast<const Prepared*>(call.prepared);
+    return head.magic == prepared_magic && head.kernel == gatewise_kernel_in_use() && has_format(plan, head.format) &&
+           head.terms == int32_t(plan.terms.size()) && head.size == call.prepared_size &&
+           head.size == kernel().prepared_size(plan, head.format);
+}
+
 // Whether a call's memory is as large as the plan will touch.
 bool fits(const gatewise_plan& plan, const gatewise_call& call) {
     const int64_t most = int64_t(1) << 40;
     if (call.steps < 1 || call.rows < 1 || call.steps > most || call.rows > (int64_t(1) << 31) - 1) return false;
     if (call.stream < 0 || call.stream >= 1 << 24) return false;
-    if ((!plan.buffers.empty() && !call.buffers) || (!plan.weights.empty() && !call.weights)) return false;
+    if (!plan.buffers.empty() && !call.buffers) return false;
     for (size_t k = 0; k < plan.buffers.size(); k++) {
         const Buffer& b = plan.buffers[k];
         const gatewise_buffer& given = call.buffers[k];
@@ -69,13 +97,7 @@ bool fits(const gatewise_plan& plan, const gatewise_call& call) {
         if (call.buffers[s.initial].row != 1 || call.buffers[s.final].row != 1) return false;
         if (s.write < plan.first_scratch() && call.buffers[s.write].row != 1) return false;
     }
-    for (size_t k = 0; k < plan.weights.size(); k++) {
-        const WeightEntry& w = plan.weights[k];
-        const gatewise_weight& given = call.weights[k];
-        if (!given.data || given.leading < w.columns || given.leading > most) return false;
-        if (__int128(given.leading) * (w.rows - 1) + w.columns > given.size) return false;
-    }
-    return true;
+    return call.prepared ? is_prepared(plan, call) : weights_fit(plan, call.weights);
 }
 
 }  // namespace
@@ -134,8 +156,34 @@ int gatewise_plan_make(const int32_t* words, int64_t count, gatewise_plan** plan
 void gatewise_plan_free(gatewise_plan* plan) { delete plan; }
 
 int gatewise_run(const gatewise_plan* plan, const gatewise_call* call) {
-    if (!plan || !call || !fits(*plan, *call)) return GATEWISE_BAD_CALL;
-    return kernel().run(*plan, *call);
+    return gatewise_run_together(&plan, &call, 1);
+}
+
+int gatewise_run_together(const gatewise_plan* const* plans, const gatewise_call* const* calls, int32_t count) {
+    if (!plans || !calls || count < 1 || count > 1 << 16) return GATEWISE_BAD_CALL;
+    for (int32_t k = 0; k < count; k++)
+        if (!plans[k] || !calls[k] || plans[k]->element != plans[0]->element || !fits(*plans[k], *calls[k]))
+            return GATEWISE_BAD_CALL;
+    return kernel().run(plans, calls, count);
+}
+
+int gatewise_prepared_size(const gatewise_plan* plan, int format, int64_t* size) {
+    if (!plan || !size || !has_format(*plan, format)) return GATEWISE_BAD_CALL;
+    *size = kernel().prepared_size(*plan, format);
+    return *size ? GATEWISE_OK : GATEWISE_NO_MEMORY;
+}
+
+int gatewise_prepare(
+    const gatewise_plan* plan, const gatewise_weight* weights, int format, void* memory, int64_t size) {
+    int64_t needed = 0;
+    int code = gatewise_prepared_size(plan, format, &needed);
+    if (code != GATEWISE_OK) return code;
+    if (!memory || !is_aligned(memory) || size < needed || !weights_fit(*plan, weights)) return GATEWISE_BAD_CALL;
+    code = kernel().prepare(*plan, weights, format, static_cast<char*>(memory));
+    if (code == GATEWISE_OK)
+        *static_cast<Prepared*>(memory) =
+            Prepared{prepared_magic, gatewise_kernel_in_use(), format, int32_t(plan->terms.size()), needed};
+    return code;
 }
 
 int gatewise_apply(

@@ -69,7 +69,8 @@ struct Checker {
             if (!numbers(s.write) || s.write >= plan.first_state()) return false;
             if (plan.width(s.write) != s.width || plan.unit(s.write) != s.unit) return false;
             // The next state must outlive the step: a whole sequence, or two copies.
-            if (s.write >= plan.first_scratch() && !plan.scratch[s.write - plan.first_scratch()].twice) return false;
+            if (s.write >= plan.first_scratch() && plan.scratch[s.write - plan.first_scratch()].copies != copies_two)
+                return false;
         }
         return true;
     }
@@ -82,7 +83,7 @@ struct Checker {
 
     bool terms() const {
         for (const Term& t : plan.terms) {
-            if (!numbers(t.vector)) return false;
+            if (!numbers(t.vector) || is_ahead(t.vector)) return false;
             const WeightEntry& w = plan.weights[t.weight];
             if (int64_t(t.vector_offset) + t.length > plan.width(t.vector)) return false;
             if (plan.unit(t.vector) == 0 && t.length > 1) return false;
@@ -95,6 +96,7 @@ struct Checker {
     bool products() const {
         for (const Product& p : plan.products) {
             if (!numbers(p.out) || p.out >= plan.first_state()) return false;
+            if (is_ahead(p.out) != (&p - plan.products.data() < plan.ahead)) return false;
             if (int64_t(p.out_offset) + p.columns > plan.width(p.out) || p.width > plan.width(p.out)) return false;
             if (plan.unit(p.out) == 0 && p.columns > 1) return false;
         
@@ -107,6 +109,22 @@ struct Checker {
                 int64_t last = t.transposed ? t.column : t.row;
                 if (last + p.columns > (t.transposed ? w.columns : w.rows)) return false;
             }
+        }
+        return true;
+    }
+
+    bool is_ahead(int32_t slot) const {
+        return slot >= plan.first_scratch() && slot < plan.first_state() &&
+               plan.scratch[slot - plan.first_scratch()].copies == copies_ahead;
+    }
+
+    // Products that run ahead read what was there before the loop.
+    bool ahead() const {
+        for (int32_t k = 0; k < plan.ahead; k++) {
+            const Product& p = plan.products[k];
+            if (p.base != -1 && (p.base >= plan.first_scratch() || plan.buffers[p.base].per_step)) return false;
+            for (int32_t t = p.first_term; t < p.first_term + p.terms; t++)
+                if (plan.terms[t].vector >= plan.first_scratch()) return false;
         }
         return true;
     }
@@ -130,6 +148,9 @@ struct Checker {
             case SlotKind::temporary: return !block.per_row && !truth_bytes;
             case SlotKind::row_temporary: return block.per_row && !truth_bytes;
             case SlotKind::state: return false;
+            case SlotKind::scratch:
+                if (is_ahead(slot)) return false;
+                break;
             default: break;
         }
         bool bytes = slot < plan.first_scratch() && plan.buffers[slot].truth;
@@ -156,6 +177,7 @@ struct Checker {
         for (const Segment& s : plan.segments) {
             if (int64_t(s.first_sum) + s.sums > int64_t(plan.sums.size())) return false;
             if (int64_t(s.first_product) + s.products > int64_t(plan.products.size())) return false;
+            if (s.products && s.first_product < plan.ahead) return false;
             if (int64_t(s.first_block) + s.blocks > int64_t(plan.blocks.size())) return false;
         }
         for (const Block& b : plan.blocks) {
@@ -207,12 +229,13 @@ int gatewise::read_plan(const int32_t* words, int64_t count, gatewise_plan& plan
     int32_t keeps = r.in(0, most_entries), sums = r.in(0, most_entries), weights = r.in(0, most_entries);
     int32_t terms = r.in(0, most_entries), products = r.in(0, most_entries), instructions = r.in(0, most_entries);
     int32_t blocks = r.in(0, most_entries), segments = r.in(0, most_entries);
+    plan.ahead = r.in(0, products + 1);
     if (!r.good) return GATEWISE_BAD_PLAN;
     try {
         for (int32_t k = 0; r.room(buffers - k, 4) && k < buffers; k++)
             plan.buffers.push_back({r.in(0, 2), r.in(1, most_units), r.in(0, 2), r.in(0, 2)});
         for (int32_t k = 0; r.room(scratch - k, 3) && k < scratch; k++)
-            plan.scratch.push_back({r.in(1, most_units), r.in(0, 2), r.in(0, 2)});
+            plan.scratch.push_back({r.in(1, most_units), r.in(0, 2), r.in(0, 3)});
         for (int32_t k = 0; r.room(states - k, 5) && k < states; k++)
             plan.states.push_back({r.in(1, most_units), r.in(0, 2), r.next(), r.next(), r.next()});
         for (int32_t k = 0; r.room(keeps - k, 4) && k < keeps; k++) {
@@ -241,7 +264,8 @@ int gatewise::read_plan(const int32_t* words, int64_t count, gatewise_plan& plan
     }
     if (!r.good || r.at != count) return GATEWISE_BAD_PLAN;
     Checker check{plan};
-    if (!check.states() || !check.sums() || !check.terms() || !check.products() || !check.segments())
+    if (!check.states() || !check.sums() || !check.terms() || !check.products() || !check.ahead() ||
+        !check.segments())
         return GATEWISE_BAD_PLAN;
     try {
         for (const Block& block : plan.blocks) plan.used.push_back(slots_of(plan, block));

@@ -20,7 +20,14 @@ struct Buffer {
 struct Scratch {
     int32_t width;
     int32_t unit;
-    int32_t twice;  // one copy for even and one for odd steps: another thread may still read the last step's
+    int32_t copies;
+};
+
+// How many copies of a scratch value there are.
+enum Copies : int32_t {
+    copies_one = 0,
+    copies_two = 1,    // for even and odd steps: another thread may still read the last step's
+    copies_ahead = 2,  // for each step of a block: an input product, computed for the block at once
 };
 
 struct StateEntry {
@@ -86,6 +93,7 @@ struct gatewise_plan {
     std::vector<gatewise::WeightEntry> weights;
     std::vector<gatewise::Term> terms;
     std::vector<gatewise::Product> products;
+    int32_t ahead;  // the first so many products depend on no state; they are computed for a block of steps at once
     std::vector<gatewise::Instruction> instructions;
     std::vector<gatewise::Block> blocks;
     std::vector<gatewise::Segment> segments;

@@ -4,4 +4,4 @@
 #include "recurrence.h"
 
 const gatewise::Kernel gatewise::portable_kernel = {
-    portable::run, portable::apply_operation<float>, portable::apply_operation<double>};
+    portable::run, portable::prepared_size, portable::prepare_any, portable::apply_operation<float>, portable::apply_operation<double>};

@@ -2,6 +2,9 @@
 //
 // Each result is one chain of multiply-adds over k in order, however many rows or columns are computed together, so
 // that its bits depend neither on the slice of the batch nor on the number of threads.
+//
+// Packed matrices may hold numbers of fewer bits (gatewise_format): they are widened in registers, and every product and sum
+// is one of T.
 #pragma once
 
 #include "lanes.h"
@@ -22,59 +25,82 @@ template <class T>
 struct TermRun {
     const T* vector;  // of row 0
     int64_t row;      // elements from row to row
+    int64_t group;    // elements from one group of rows to the next
     int32_t length;
-    const T* matrix;   // packed panels, or the weights themselves
-    int64_t leading;   // of the weights themselves
+    const void* matrix;   // packed panels, or the weights themselves
+    int64_t leading;      // of the weights themselves
+    const float* scales;  // by column, where the panels hold int8
 };
 
 template <class T>
 struct Target {
     T* out;
-    int64_t row;
+    int64_t row, group;
     const T* base;  // or nullptr
-    int64_t base_row;
+    int64_t base_row, base_group;
     bool base_is_scalar;
 };
 
-// R rows and P panels; `columns` of the last panel exist.
+// Numbers in a packed panel, as vectors of T.
+GATEWISE_INLINE Vector<float> widen(const float* from) { return load(from); }
+GATEWISE_INLINE Vector<double> widen(const double* from) { return load(from); }
+GATEWISE_INLINE Vector<float> widen(const uint16_t* from) {  // bfloat16: the upper half of a float
+    typedef uint16_t Halves __attribute__((vector_size(2 * Lanes<float>::count), aligned(2)));
+    typedef uint32_t Words __attribute__((vector_size(4 * Lanes<float>::count)));
+    Words wide = __builtin_convertvector(*reinterpret_cast<const Halves*>(from), Words);
+    return bits<Vector<float>>(Words(wide << 16));
+}
+GATEWISE_INLINE Vector<float> widen(const int8_t* from) {
+    typedef int8_t Bytes __attribute__((vector_size(Lanes<float>::count), aligned(1)));
+    return __builtin_convertvector(__builtin_convertvector(*reinterpret_cast<const Bytes*>(from), Integers<float>), Vector<float>);
+}
+
+// `columns` of `lanes` that exist, from `from` on.
+template <class T>
+GATEWISE_INLINE Vector<T> load_columns(const T* from, int rest) {
+    return rest <= 0 ? Vector<T>{} : load_some(from, rest < Lanes<T>::count ? rest : Lanes<T>::count);
+}
+
+// Where a tile of results starts: nothing, one number a row, or a number for each.
 template <class T, int R, int P>
-GATEWISE_INLINE void tile(const T* vector, int64_t vector_row, int length, const T* const* panels, const T* start,
-    int64_t start_row, bool start_is_scalar, T* out, int64_t out_row, int columns) {
+GATEWISE_INLINE void begin_tile(
+    Vector<T> (&total)[R][P * 2], const T* start, int64_t start_row, bool start_is_scalar, int columns) {
+    constexpr int lanes = Lanes<T>::count;
+    const bool whole = columns == P * panel_columns<T>;
+#pragma GCC unroll 8
+    for (int r = 0; r < R; r++)
+#pragma GCC unroll 8
+        for (int p = 0; p < P * 2; p++) {
+            const T* from = start + r * start_row + p * lanes;
+            if (start == nullptr)
+                total[r][p] = Vector<T>{};
+            else if (start_is_scalar)
+                total[r][p] = spread<T>(start[r * start_row]);
+            else if (whole)
+                total[r][p] = load(from);
+            else
+                total[r][p] = load_columns(from, columns - p * lanes);
+        }
+}
+
+// R rows and P panels; `columns` of the last panel exist.
+template <class T, class W, int R, int P>
+void tile(const T* vector, int64_t vector_row, int length, const void* const* matrices, const float* scales,
+    const T* start, int64_t start_row, bool start_is_scalar, T* out, int64_t out_row, int columns) {
     constexpr int lanes = Lanes<T>::count, width = panel_columns<T>;
+    constexpr bool scaled = sizeof(W) == 1;
     using V = Vector<T>;
     V total[R][P * 2];
-    const bool whole = columns == P * width;
-    if (start == nullptr) {
+    begin_tile<T, R, P>(total, scaled ? nullptr : start, start_row, start_is_scalar, columns);
+    const W* panels[P];
 #pragma GCC unroll 8
-        for (int r = 0; r < R; r++)
-#pragma GCC unroll 8
-            for (int p = 0; p < P * 2; p++) total[r][p] = V{};
-    } else if (start_is_scalar) {
-#pragma GCC unroll 8
-        for (int r = 0; r < R; r++)
-#pragma GCC unroll 8
-            for (int p = 0; p < P * 2; p++) total[r][p] = spread<T>(start[r * start_row]);
-    } else if (whole) {
-#pragma GCC unroll 8
-        for (int r = 0; r < R; r++)
-#pragma GCC unroll 8
-            for (int p = 0; p < P * 2; p++) total[r][p] = load(start + r * start_row + p * lanes);
-    } else {
-#pragma GCC unroll 8
-        for (int r = 0; r < R; r++)
-#pragma GCC unroll 8
-            for (int p = 0; p < P * 2; p++) {
-                int rest = columns - p * lanes;
-                total[r][p] = rest <= 0 ? V{}
-                                        : load_some(start + r * start_row + p * lanes, rest < lanes ? rest : lanes);
-            }
-    }
+    for (int p = 0; p < P; p++) panels[p] = static_cast<const W*>(matrices[p]);
     for (int k = 0; k < length; k++) {
         V right[P * 2];
 #pragma GCC unroll 8
         for (int p = 0; p < P; p++) {
-            right[2 * p] = load(panels[p] + int64_t(k) * width);
-            right[2 * p + 1] = load(panels[p] + int64_t(k) * width + lanes);
+            right[2 * p] = widen(panels[p] + int64_t(k) * width);
+            right[2 * p + 1] = widen(panels[p] + int64_t(k) * width + lanes);
         }
 #pragma GCC unroll 8
         for (int r = 0; r < R; r++) {
@@ -83,53 +109,50 @@ GATEWISE_INLINE void tile(const T* vector, int64_t vector_row, int length, const
             for (int p = 0; p < P * 2; p++) total[r][p] += left * right[p];
         }
     }
-    if (whole) {
+    if constexpr (scaled) {
+        V first[R][P * 2];
+        begin_tile<T, R, P>(first, start, start_row, start_is_scalar, columns);
 #pragma GCC unroll 8
         for (int r = 0; r < R; r++)
 #pragma GCC unroll 8
-            for (int p = 0; p < P * 2; p++) store(out + r * out_row + p * lanes, total[r][p]);
-    } else {
-#pragma GCC unroll 8
-        for (int r = 0; r < R; r++)
-#pragma GCC unroll 8
-            for (int p = 0; p < P * 2; p++) {
-                int rest = columns - p * lanes;
-                if (rest > 0) store_some(out + r * out_row + p * lanes, total[r][p], rest < lanes ? rest : lanes);
-            }
+            for (int p = 0; p < P * 2; p++) total[r][p] = first[r][p] + total[r][p] * load(scales + p * lanes);
     }
-}
-
-template <class T>
-using Tile = void (*)(const T*, int64_t, int, const T* const*, const T*, int64_t, bool, T*, int64_t, int);
-
-template <class T, int R, int P>
-void tile_function(const T* vector, int64_t vector_row, int length, const T* const* panels, const T* start,
-    int64_t start_row, bool start_is_scalar, T* out, int64_t out_row, int columns) {
-    tile<T, R, P>(vector, vector_row, length, panels, start, start_row, start_is_scalar, out, out_row, columns);
-}
-
-template <class T, int P>
-Tile<T> tile_of(int rows) {
-    if constexpr (P == 1) {
-        switch (rows) {
-            case 1: return tile_function<T, 1, 1>;
-            case 2: return tile_function<T, 2, 1>;
-            case 3: return tile_function<T, 3, 1>;
-            case 4: return tile_function<T, 4, 1>;
-            case 5: return tile_function<T, 5, 1>;
-            default: return tile_function<T, 6, 1>;
+    const bool whole = columns == P * width;
+#pragma GCC unroll 8
+    for (int r = 0; r < R; r++)
+#pragma GCC unroll 8
+        for (int p = 0; p < P * 2; p++) {
+            T* to = out + r * out_row + p * lanes;
+            int rest = columns - p * lanes;
+            if (whole)
+                store(to, total[r][p]);
+            else if (rest > 0)
+                store_some(to, total[r][p], rest < lanes ? rest : lanes);
         }
-    } else if constexpr (P == 2) {
-        return rows == 3 ? tile_function<T, 3, 2> : tile_function<T, 2, 2>;
-    } else {
-        return tile_function<T, 1, 4>;
+}
+
+template <class T>
+using Tile = void (*)(const T*, int64_t, int, const void* const*, const float*, const T*, int64_t, bool, T*, int64_t, int);
+
+template <class T, class W>
+Tile<T> tile_of(int rows, int panels) {
+    if (panels == 4) return tile<T, W, 1, 4>;
+    if (panels == 2) return rows == 3 ? tile<T, W, 3, 2> : tile<T, W, 2, 2>;
+    switch (rows) {
+        case 1: return tile<T, W, 1, 1>;
+        case 2: return tile<T, W, 2, 1>;
+        case 3: return tile<T, W, 3, 1>;
+        case 4: return tile<T, W, 4, 1>;
+        case 5: return tile<T, W, 5, 1>;
+        default: return tile<T, W, 6, 1>;
     }
 }
 
-// Columns [first, first + count) of a product whose matrices are packed; `first` is that of a panel.
-template <class T>
-void packed_product(const TermRun<T>* terms, int term_count, const Target<T>& target, int first_row, int rows,
-    int first, int count) {
+// Columns [first, first + count) of a product whose matrices are packed, for rows [0, rows) of each of several groups;
+// `first` is that of a panel.
+template <class T, class W>
+void packed_product(const TermRun<T>* terms, int term_count, const Target<T>& target, int groups, int rows, int first,
+    int count) {
     constexpr int width = panel_columns<T>;
     const int tiles = (rows + most_tile_rows - 1) / most_tile_rows;
     const int together = rows == 1 ? 4 : rows <= 3 ? 2 : 1;  // few rows: more columns, so that no addition waits
@@ -140,31 +163,32 @@ void packed_product(const TermRun<T>* terms, int term_count, const Target<T>& ta
         bool begun = false;
         for (int t = 0; t < term_count; t++) {
             const TermRun<T>& term = terms[t];
+            const W* matrix = static_cast<const W*>(term.matrix);
+            const float* scales = term.scales ? term.scales + column : nullptr;
             for (int k = 0; k < term.length; k += block_length<T>) {
                 int length = term.length - k < block_length<T> ? term.length - k : block_length<T>;
-                const T* right[4];
+                const void* right[4];
                 for (int p = 0; p < panels; p++)
-                    right[p] = term.matrix + (int64_t(column / width) + p) * term.length * width + int64_t(k) * width;
-                int row = first_row;
-                for (int i = 0; i < tiles; i++) {
-                    int own = rows / tiles + (i < rows % tiles);
-                    const T* start = nullptr;
-                    int64_t start_row = 0;
-                    bool scalar = false;
-                    if (begun) {
-                        start = target.out + row * target.row + column;
-                        start_row = target.row;
-                    } else if (target.base) {
-                        scalar = target.base_is_scalar;
-                        start = target.base + row * target.base_row + (scalar ? 0 : column);
-                        start_row = target.base_row;
+                    right[p] = matrix + (int64_t(column / width) + p) * term.length * width + int64_t(k) * width;
+                for (int g = 0; g < groups; g++) {
+                    T* out = target.out + g * target.group + column;
+                    const T* vector = term.vector + g * term.group + k;
+                    const T* start = begun ? out : target.base ? target.base + g * target.base_group : nullptr;
+                    const bool scalar = !begun && target.base_is_scalar;
+                    const int64_t start_row = begun ? target.row : target.base_row;
+                    if (!begun && start && !scalar) start += column;
+                    int row = 0;
+                    for (int i = 0; i < tiles; i++) {
+                        int own = rows / tiles + (i < rows % tiles);
+                        // The results lie far apart: those of the next tile are fetched while this one is computed.
+                        if (start && i + 1 < tiles)
+                            for (int r = row + own; r < row + 2 * own && r < rows; r++)
+                                __builtin_prefetch(start + r * start_row);
+                        tile_of<T, W>(own, panels)(vector + row * term.row, term.row, length, right, scales,
+                            start ? start + row * start_row : nullptr, start_row, scalar, out + row * target.row,
+                            target.row, columns);
+                        row += own;
                     }
-                    Tile<T> f = panels == 4   ? tile_of<T, 4>(own)
-                                : panels == 2 ? tile_of<T, 2>(own)
-                                              : tile_of<T, 1>(own);
-                    f(term.vector + row * term.row + k, term.row, length, right, start, start_row, scalar,
-                        target.out + row * target.row + column, target.row, columns);
-                    row += own;
                 }
                 begun = true;
             }
@@ -173,10 +197,32 @@ void packed_product(const TermRun<T>* terms, int term_count, const Target<T>& ta
     }
 }
 
+// A square of vectors, turned: element j of vector i becomes element i of vector j.
+template <class T>
+GATEWISE_INLINE void turn(Vector<T> (&square)[Lanes<T>::count]) {
+    constexpr int lanes = Lanes<T>::count;
+#pragma GCC unroll 4
+    for (int step = 1; step < lanes; step *= 2) {
+        Integers<T> low, high;
+#pragma GCC unroll 8
+        for (int j = 0; j < lanes; j++) {
+            low[j] = (j & step) ? lanes + j - step : j;
+            high[j] = (j & step) ? lanes + j : j + step;
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < lanes; i++) {
+            if (i & step) continue;
+            Vector<T> a = square[i], b = square[i + step];
+            square[i] = __builtin_shuffle(a, b, low);
+            square[i + step] = __builtin_shuffle(a, b, high);
+        }
+    }
+}
+
 // Packs columns [first, first + count) of a term's matrix into panels, padded with zeros.
 template <class T>
 void pack(const Term& term, const T* weights, int64_t leading, int columns, int first, int count, T* packed) {
-    constexpr int width = panel_columns<T>;
+    constexpr int width = panel_columns<T>, lanes = Lanes<T>::count;
     const T* from = weights + int64_t(term.row) * leading + term.column;
     for (int column = first; column < first + count; column += width) {
         T* to = packed + int64_t(column / width) * term.length * width;
@@ -187,18 +233,19 @@ void pack(const Term& term, const T* weights, int64_t leading, int columns, int 
                 for (int n = 0; n < own; n++) to[n] = row[n];
                 for (int n = own; n < width; n++) to[n] = T(0);
             }
-        } else {
-            // Along the rows of the weights, eight of them at a time: whole cache lines are read.
-            constexpr int strip = 16;
-            for (int k = 0; k < term.length; k += strip) {
-                int steps = term.length - k < strip ? term.length - k : strip;
-                for (int n = 0; n < own; n++) {
-                    const T* row = from + int64_t(column + n) * leading + k;
-                    for (int j = 0; j < steps; j++) to[(k + j) * width + n] = row[j];
-                }
-                for (int n = own; n < width; n++)
-                    for (int j = 0; j < steps; j++) to[(k + j) * width + n] = T(0);
+            continue;
+        }
+        int whole = own == width ? term.length / lanes * lanes : 0;
+        for (int k = 0; k < whole; k += lanes)
+            for (int half = 0; half < 2; half++) {
+                Vector<T> square[lanes];
+                for (int n = 0; n < lanes; n++) square[n] = load(from + int64_t(column + half * lanes + n) * leading + k);
+                turn<T>(square);
+                for (int n = 0; n < lanes; n++) store(to + (k + n) * width + half * lanes, square[n]);
             }
+        for (int n = 0; n < width; n++) {
+            const T* row = from + int64_t(column + n) * leading;
+            for (int k = whole; k < term.length; k++) to[k * width + n] = n < own ? row[k] : T(0);
         }
     }
 }
@@ -206,16 +253,17 @@ void pack(const Term& term, const T* weights, int64_t leading, int columns, int 
 // Columns [first, first + count) of a product for few rows and steps, straight from the weights.
 template <class T>
 void direct_product(const Term* entries, const TermRun<T>* terms, int term_count, const Target<T>& target,
-    int first_row, int rows, int first, int count) {
+    int rows, int first, int count) {
     constexpr int lanes = Lanes<T>::count;
     using V = Vector<T>;
-    for (int row = first_row; row < first_row + rows; row++) {
+    for (int row = 0; row < rows; row++) {
         T* out = target.out + row * target.row;
         const T* base = target.base ? target.base + row * target.base_row : nullptr;
         for (int n = first; n < first + count; n++) out[n] = base ? base[target.base_is_scalar ? 0 : n] : T(0);
         for (int t = 0; t < term_count; t++) {
             const TermRun<T>& term = terms[t];
             const T* vector = term.vector + row * term.row;
+            const T* matrix = static_cast<const T*>(term.matrix);
             if (entries[t].transposed) {
                 int n = first;
                 for (; n + 4 * lanes <= first + count; n += 4 * lanes) {
@@ -223,7 +271,7 @@ void direct_product(const Term* entries, const TermRun<T>* terms, int term_count
                     for (int p = 0; p < 4; p++) total[p] = load(out + n + p * lanes);
                     for (int k = 0; k < term.length; k++) {
                         V left = spread<T>(vector[k]);
-                        const T* right = term.matrix + k * term.leading + n;
+                        const T* right = matrix + k * term.leading + n;
                         for (int p = 0; p < 4; p++) total[p] += left * load(right + p * lanes);
                     }
                     for (int p = 0; p < 4; p++) store(out + n + p * lanes, total[p]);
@@ -232,14 +280,14 @@ void direct_product(const Term* entries, const TermRun<T>* terms, int term_count
                     int own = first + count - n < lanes ? first + count - n : lanes;
                     V total = load_some(out + n, own);
                     for (int k = 0; k < term.length; k++)
-                        total += spread<T>(vector[k]) * load_some(term.matrix + k * term.leading + n, own);
+                        total += spread<T>(vector[k]) * load_some(matrix + k * term.leading + n, own);
                     store_some(out + n, total, own);
                 }
             } else {
                 int n = first;
                 int whole = term.length / lanes * lanes;
                 for (; n + 4 <= first + count; n += 4) {
-                    const T* right = term.matrix + n * term.leading;
+                    const T* right = matrix + n * term.leading;
                     V total[4] = {V{}, V{}, V{}, V{}};
                     for (int k = 0; k < whole; k += lanes) {
                         V left = load(vector + k);
@@ -252,7 +300,7 @@ void direct_product(const Term* entries, const TermRun<T>* terms, int term_count
                     }
                 }
                 for (; n < first + count; n++) {
-                    const T* right = term.matrix + n * term.leading;
+                    const T* right = matrix + n * term.leading;
                     V total{};
                     for (int k = 0; k < whole; k += lanes) total += load(vector + k) * load(right + k);
                     T sum = sum_of<T>(total);

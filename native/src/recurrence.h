@@ -1,11 +1,15 @@
 // Runs a plan over all steps. Included once for each instruction set and instantiated for float and double.
 //
+// Products that depend on no state are computed for a block of steps at once, in the same cache as the rest of the step.
+//
 // Threads share the work in one of two ways. Slices of the batch need no barrier: rows never meet inside a step.
 // Slices of the units need one barrier for each product or sum, and keep each core's share of the matrices in its own
 // cache. Either way each number is computed by the same operations in the same order.
 #pragma once
 
 #include "gatewise.h"
+#include "kernels.h"
+#include "packing.h"
 #include "philox.h"
 #include "plan.h"
 #include "pointwise.h"
@@ -15,6 +19,7 @@
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <utility>
 
 namespace gatewise {
 namespace GATEWISE_ISA {
@@ -24,16 +29,15 @@ class Run {
 public:
     Run(const gatewise_plan& plan, const gatewise_call& call) : plan_(plan), call_(call) {}
 
-    int all() {
-        int threads = call_.threads < 1 || !call_.parallel ? 1 : call_.threads < 1024 ? call_.threads : 1024;
+    // Decides how the call is shared by at most so many threads, and takes all memory; whether there was enough.
+    bool ready(int threads) {
         choose(threads);
-        if (!allocate()) return GATEWISE_NO_MEMORY;
-        if (threads_ == 1)
-            body(0, 1);
-        else
-            call_.parallel(&Run::entry, this, threads_);
-        return GATEWISE_OK;
+        return allocate();
     }
+    int threads() const { return threads_; }
+
+    // The share of thread `index` of `count`, which is at most threads().
+    void body(int index, int count) { body_of(index, count); }
 
 private:
     struct Free {
@@ -50,12 +54,10 @@ private:
         TermRun<T>* terms;
     };
 
-    static void entry(void* context, int index, int count) { static_cast<Run*>(context)->body(index, count); }
-
     // --- how the work is shared
 
     void choose(int threads) {
-        double products = 0, pointwise = 0, weights = 0;
+        double products = 0, pointwise = 0, weights = 0, ahead = 0, ahead_weights = 0;
         for (const Product& p : plan_.products)
             for (int k = 0; k < p.terms; k++) {
                 double size = double(p.columns) * plan_.terms[p.first_term + k].length;
@@ -64,8 +66,30 @@ private:
             }
         for (const Block& b : plan_.blocks) pointwise += double(b.per_row ? 1 : b.width) * b.count * 2;
         double rows = double(call_.rows), steps = double(call_.steps);
-        packed_ = steps * rows >= 6;
+        for (int k = 0; k < plan_.ahead; k++) {
+            const Product& p = plan_.products[k];
+            ahead += p.columns * double(sizeof(T));
+            for (int t = p.first_term; t < p.first_term + p.terms; t++)
+                ahead_weights += p.columns * double(plan_.terms[t].length) * sizeof(T);
+        }
+        // Few rows and steps go straight to the weights.
+        packed_ = call_.prepared || steps * rows >= 6;
         barriers_ = !plan_.products.empty() || !plan_.sums.empty();
+        share_work(threads, products, pointwise, weights);
+        // The products of a block of steps stay in a core's second cache, beside the matrices; but rows must be enough that
+        // reading the input's matrix, from wherever it comes, takes less time than multiplying by it.
+        double own_rows = by_units_ ? rows / threads_ : (rows + threads_ - 1) / threads_;
+        if (own_rows > most_rows) own_rows = most_rows;
+        double block = ahead > 0 ? 1.5e5 / (own_rows * ahead) : 1;
+        if (by_units_) ahead_weights /= threads_;
+        double least = ahead_weights < 2e5 ? 12 : ahead_weights < 4e6 ? 96 : 192;
+        if (block * own_rows < least) block = least / own_rows;
+        if (block > steps) block = steps;
+        block_ = block < 1 ? 1 : int64_t(block);
+    }
+
+    void share_work(int threads, double products, double pointwise, double weights) {
+        double rows = double(call_.rows), steps = double(call_.steps);
         // A team costs some microseconds.
         if (steps * rows * (products + pointwise) < 5e5) threads = 1;
         threads_ = threads;
@@ -118,7 +142,7 @@ private:
         chunk_ = chunk_units(sizeof(T));
         size_t row_bytes = take(slots * sizeof(int64_t)), unit_bytes = take(slots * sizeof(int64_t));
         size_t functions = take(plan_.instructions.size() * sizeof(Pointwise<T>));
-        size_t offsets = take((plan_.terms.size() + 1) * sizeof(size_t));
+        size_t places = take((plan_.terms.size() + 1) * sizeof(Place));
         size_t chunks = take((plan_.sums.size() + 1) * sizeof(size_t));
         size_t scratch = take(plan_.scratch.size() * sizeof(size_t));
         // What the threads have of their own.
@@ -135,7 +159,7 @@ private:
         row_bytes_ = reinterpret_cast<int64_t*>(base + row_bytes);
         unit_bytes_ = reinterpret_cast<int64_t*>(base + unit_bytes);
         functions_ = reinterpret_cast<Pointwise<T>*>(base + functions);
-        packed_at_ = reinterpret_cast<size_t*>(base + offsets);
+        places_ = reinterpret_cast<Place*>(base + places);
         sums_at_ = reinterpret_cast<size_t*>(base + chunks);
         scratch_at_ = reinterpret_cast<size_t*>(base + scratch);
         own_ = base + own;
@@ -145,24 +169,26 @@ private:
         total_ = 0;
         for (size_t k = 0; k < plan_.scratch.size(); k++) {
             const Scratch& s = plan_.scratch[k];
-            scratch_at_[k] = take(rows * s.width * sizeof(T) * (s.twice ? 2 : 1) + 64);
+            size_t copies = s.copies == copies_ahead ? size_t(block_) : s.copies == copies_two ? 2 : 1;
+            scratch_at_[k] = take(rows * s.width * sizeof(T) * copies + 64);
         }
         for (size_t k = 0; k < plan_.sums.size(); k++)
             sums_at_[k] = take(2 * rows * chunks_of(plan_.sums[k].width) * sizeof(T));
-        if (packed_)
-            for (const Product& p : plan_.products) {
-                size_t columns = (p.columns + panel_columns<T> - 1) / panel_columns<T> * panel_columns<T>;
-                for (int t = p.first_term; t < p.first_term + p.terms; t++)
-                    packed_at_[t] = take(columns * plan_.terms[t].length * sizeof(T));
-            }
+        size_t matrices = 0;
+        if (packed_) {
+            format_ = call_.prepared ? static_cast<const Prepared*>(call_.prepared)->format : int32_t(GATEWISE_PACKED);
+            if (!place_packed<T>(plan_, format_, places_, matrices)) return false;
+        }
+        size_t own_matrices = call_.prepared ? 0 : take(matrices);
         if (too_much_) return false;
         memory_.reset(static_cast<char*>(std::aligned_alloc(64, total_ + 64)));
         if (!memory_) return false;
+        own_packed_ = memory_.get() + own_matrices;
+        packed_at_ = call_.prepared ? static_cast<const char*>(call_.prepared) + sizeof(Prepared) : own_packed_;
         describe();
         return true;
     }
 
-    static size_t round_up(size_t bytes) { return (bytes + 63) / 64 * 64; }
     size_t chunks_of(int32_t width) const { return (width + chunk_ - 1) / chunk_; }
 
     // Strides and functions, which are the same for all threads.
@@ -216,7 +242,7 @@ private:
 
     // --- one thread
 
-    void body(int index, int count) {
+    void body_of(int index, int count) {
         char* mine = own_ + own_bytes_ * index;
         Own own{reinterpret_cast<char**>(mine), reinterpret_cast<char**>(mine + own_here_),
             reinterpret_cast<int64_t*>(mine + own_strides_), reinterpret_cast<T*>(mine + own_temporaries_), reinterpret_cast<T*>(mine + own_rows_),
@@ -230,7 +256,7 @@ private:
         for (int s = plan_.first_row_temporary(); s < plan_.slots(); s++)
             own.now[s] =
                 reinterpret_cast<char*>(own.row_temporaries + size_t(s - plan_.first_row_temporary()) * call_.rows);
-        if (packed_) {
+        if (packed_ && !call_.prepared) {
             pack_share(index, count);
             barrier_.wait(count);
         }
@@ -252,12 +278,10 @@ private:
             for (int t = p.first_term; t < p.first_term + p.terms; t++) {
                 const gatewise_weight& w = call_.weights[plan_.terms[t].weight];
                 pack<T>(plan_.terms[t], static_cast<const T*>(w.data), w.leading, p.columns, first, last - first,
-                    packed(t));
+                    reinterpret_cast<T*>(own_packed_ + places_[t].panels));
             }
         }
     }
-
-    T* packed(int term) const { return reinterpret_cast<T*>(memory_.get() + packed_at_[term]); }
 
     // Units [first, last) of a value of some width that thread `index` of `count` computes.
     void share(int32_t width, int index, int count, int& first, int& last) const {
@@ -278,6 +302,7 @@ private:
         for (int64_t i = 0; i < call_.steps; i++) {
             int64_t t = call_.reverse ? call_.steps - 1 - i : i;
             locate(own, i);
+            if (plan_.ahead && i % block_ == 0) look_ahead(own, i, first, last, index, count);
             for (const Segment& segment : plan_.segments) {
                 if (count > 1 && (segment.products || segment.sums)) barrier_.wait(count);
                 for (int k = segment.first_sum; k < segment.first_sum + segment.sums; k++)
@@ -302,11 +327,19 @@ private:
         return static_cast<char*>(b.data) + (plan_.buffers[slot].per_step ? t * b.step * size : 0);
     }
 
+    // Steps of the block that step i belongs to.
+    int64_t block_steps(int64_t i) const {
+        int64_t left = call_.steps - i / block_ * block_;
+        return left < block_ ? left : block_;
+    }
+
     char* written_at(int slot, int64_t i) const {
         if (slot < plan_.first_scratch()) return buffer_at(slot, call_.reverse ? call_.steps - 1 - i : i);
         const Scratch& s = plan_.scratch[slot - plan_.first_scratch()];
-        size_t half = s.twice && (i & 1) ? size_t(call_.rows) * s.width * sizeof(T) : 0;
-        return memory_.get() + scratch_at_[slot - plan_.first_scratch()] + half;
+        // Of a block of steps, the place follows the time, whichever way it runs.
+        int64_t copy = s.copies == copies_two ? i & 1 : 0;
+        if (s.copies == copies_ahead) copy = call_.reverse ? block_steps(i) - 1 - i % block_ : i % block_;
+        return memory_.get() + scratch_at_[slot - plan_.first_scratch()] + size_t(copy) * call_.rows * s.width * sizeof(T);
     }
 
     // Where each slot's row 0 is at this step.
@@ -337,31 +370,104 @@ private:
         return reinterpret_cast<T*>(memory_.get() + sums_at_[sum]) + half;
     }
 
+    // The terms of a product: its vectors at this step, its matrices.
+    void meet(Own& own, const Product& p) const {
+        for (int k = 0; k < p.terms; k++) {
+            int t = p.first_term + k;
+            const Term& term = plan_.terms[t];
+            TermRun<T>& run = own.terms[k];
+            run = {reinterpret_cast<const T*>(own.now[term.vector]) + term.vector_offset,
+                own.rows[term.vector] / int64_t(sizeof(T)), 0, term.length, nullptr, 0, nullptr};
+            if (packed_) {
+                run.matrix = packed_at_ + places_[t].panels;
+                if (format_ == GATEWISE_INT8) run.scales = reinterpret_cast<const float*>(packed_at_ + places_[t].scales);
+            } else {
+                const gatewise_weight& w = call_.weights[term.weight];
+                run.matrix = static_cast<const T*>(w.data) + int64_t(term.row) * w.leading + term.column;
+                run.leading = w.leading;
+            }
+        }
+    }
+
+    void multiply(Own& own, const Product& p, const Target<T>& target, int groups, int rows, int from, int to) const {
+        if (!packed_) {
+            direct_product<T>(&plan_.terms[p.first_term], own.terms, p.terms, target, rows, from, to - from);
+            return;
+        }
+        if constexpr (sizeof(T) == 4) {
+            if (format_ == GATEWISE_BFLOAT16)
+                return packed_product<T, uint16_t>(own.terms, p.terms, target, groups, rows, from, to - from);
+            if (format_ == GATEWISE_INT8)
+                return packed_product<T, int8_t>(own.terms, p.terms, target, groups, rows, from, to - from);
+        }
+        packed_product<T, T>(own.terms, p.terms, target, groups, rows, from, to - from);
+    }
+
     void product(Own& own, const Product& p, int64_t first, int64_t last, int index, int count) {
         int from, to;
         share(p.columns, index, count, from, to);
         if (from == to) return;
-        for (int k = 0; k < p.terms; k++) {
-            int t = p.first_term + k;
-            const Term& term = plan_.terms[t];
-            const gatewise_weight& w = call_.weights[term.weight];
-            own.terms[k] = {reinterpret_cast<const T*>(own.now[term.vector]) + term.vector_offset,
-                own.rows[term.vector] / int64_t(sizeof(T)), term.length,
-                packed_ ? packed(t) : static_cast<const T*>(w.data) + int64_t(term.row) * w.leading + term.column,
-                w.leading};
-        }
-        Target<T> target{reinterpret_cast<T*>(own.now[p.out]) + p.out_offset, own.rows[p.out] / int64_t(sizeof(T)),
-            nullptr, 0, false};
+        meet(own, p);
+        for (int k = 0; k < p.terms; k++) own.terms[k].vector += first * own.terms[k].row;
+        Target<T> target{};
+        target.row = own.rows[p.out] / int64_t(sizeof(T));
+        target.out = reinterpret_cast<T*>(own.now[p.out]) + p.out_offset + first * target.row;
         if (p.base != -1) {
             target.base_is_scalar = plan_.unit(p.base) == 0;
-            target.base = reinterpret_cast<const T*>(own.now[p.base]) + (target.base_is_scalar ? 0 : p.out_offset);
             target.base_row = own.rows[p.base] / int64_t(sizeof(T));
+            target.base = reinterpret_cast<const T*>(own.now[p.base]) + (target.base_is_scalar ? 0 : p.out_offset) +
+                          first * target.base_row;
         }
-        if (packed_)
-            packed_product<T>(own.terms, p.terms, target, int(first), int(last - first), from, to - from);
-        else
-            direct_product<T>(&plan_.terms[p.first_term], own.terms, p.terms, target, int(first), int(last - first),
-                from, to - from);
+        multiply(own, p, target, 1, int(last - first), from, to);
+    }
+
+    // The input products of a block of steps; step i, where own.now stands, is the first of them to run.
+    void look_ahead(Own& own, int64_t i, int64_t first, int64_t last, int index, int count) {
+        const int64_t steps = block_steps(i), back = call_.reverse ? steps - 1 : 0;  // from the earliest step to i
+        for (int k = 0; k < plan_.ahead; k++) {
+            const Product& p = plan_.products[k];
+            int from, to;
+            share(p.columns, index, count, from, to);
+            if (from == to) continue;
+            meet(own, p);
+            Target<T> target{};
+            target.row = own.rows[p.out] / int64_t(sizeof(T));
+            target.group = call_.rows * target.row;
+            target.out = reinterpret_cast<T*>(own.now[p.out]) + p.out_offset + first * target.row - back * target.group;
+            if (p.base != -1) {
+                target.base_is_scalar = plan_.unit(p.base) == 0;
+                target.base = reinterpret_cast<const T*>(own.now[p.base]) + (target.base_is_scalar ? 0 : p.out_offset);
+                target.base_row = own.rows[p.base] / int64_t(sizeof(T));
+                target.base += first * target.base_row;
+            }
+            bool even = last - first == call_.rows && target.base_row == 0;  // rows of all steps at one distance
+            for (int n = 0; n < p.terms; n++) {
+                const Term& term = plan_.terms[p.first_term + n];
+                TermRun<T>& run = own.terms[n];
+                run.group = plan_.buffers[term.vector].per_step ? call_.buffers[term.vector].step : 0;
+                run.vector += first * run.row - back * run.group;
+                even = even && run.group == call_.rows * run.row;
+            }
+            int64_t groups = steps, rows = last - first;
+            if (!packed_) {
+                for (int64_t g = 0; g < groups; g++) {
+                    multiply(own, p, target, 1, int(rows), from, to);
+                    target.out += target.group;
+                    for (int n = 0; n < p.terms; n++) own.terms[n].vector += own.terms[n].group;
+                }
+                continue;
+            }
+            if (even) {
+                rows *= steps, groups = 1;
+            } else if (rows < most_tile_rows && rows < steps) {
+                // Few rows: those of one sequence over all steps are taken together.
+                std::swap(rows, groups);
+                std::swap(target.row, target.group);
+                std::swap(target.base_row, target.base_group);
+                for (int n = 0; n < p.terms; n++) std::swap(own.terms[n].row, own.terms[n].group);
+            }
+            multiply(own, p, target, int(groups), int(rows), from, to);
+        }
     }
 
     void row_block(Own& own, const Block& block, int64_t t, int64_t first, int64_t last) const {
@@ -468,13 +574,87 @@ private:
     std::unique_ptr<char, Free> tables_, memory_;
     int64_t *row_bytes_ = nullptr, *unit_bytes_ = nullptr;
     Pointwise<T>* functions_ = nullptr;
-    size_t *packed_at_ = nullptr, *sums_at_ = nullptr, *scratch_at_ = nullptr;
+    Place* places_ = nullptr;
+    char* own_packed_ = nullptr;
+    const char* packed_at_ = nullptr;
+    int32_t format_ = GATEWISE_PLAIN;
+    int64_t block_ = 1;  // steps whose input products are computed at once
+    size_t *sums_at_ = nullptr, *scratch_at_ = nullptr;
     char* own_ = nullptr;
     Barrier barrier_;
 };
 
-inline int run(const gatewise_plan& plan, const gatewise_call& call) {
-    return plan.element == 4 ? Run<float>(plan, call).all() : Run<double>(plan, call).all();
+// Several calls and their team. Calls get groups of threads where there are enough, and are taken in turn otherwise.
+template <class T>
+class Team {
+public:
+    Team(const gatewise_plan* const* plans, const gatewise_call* const* calls, int count) : calls_(calls), count_(count) {
+        runs_.reset(new (std::nothrow) std::unique_ptr<Run<T>>[size_t(count)]);
+        for (int k = 0; runs_ && k < count; k++) runs_[k].reset(new (std::nothrow) Run<T>(*plans[k], *calls[k]));
+    }
+
+    int all() {
+        if (!runs_) return GATEWISE_NO_MEMORY;
+        int threads = calls_[0]->threads < 1 || !calls_[0]->parallel ? 1 : calls_[0]->threads < 1024 ? calls_[0]->threads : 1024;
+        int each = threads / count_ < 1 ? 1 : threads / count_, wanted = 0;
+        for (int k = 0; k < count_; k++) {
+            if (!runs_[k] || !runs_[k]->ready(each)) return GATEWISE_NO_MEMORY;
+            wanted += runs_[k]->threads();
+        }
+        if (wanted < threads) threads = wanted;
+        if (threads == 1)
+            body(0, 1);
+        else
+            calls_[0]->parallel(&Team::entry, this, threads);
+        return GATEWISE_OK;
+    }
+
+private:
+    static void entry(void* context, int index, int count) { static_cast<Team*>(context)->body(index, count); }
+
+    void body(int index, int count) {
+        int wanted = 0;
+        for (int k = 0; k < count_; k++) wanted += runs_[k]->threads();
+        if (count < wanted) {  // fewer came than were asked for
+            if (count_ == 1) return runs_[0]->body(index, count);
+            for (int k = index; k < count_; k += count) runs_[k]->body(0, 1);
+            return;
+        }
+        for (int k = 0, first = 0; k < count_; first += runs_[k]->threads(), k++)
+            if (index >= first && index < first + runs_[k]->threads()) runs_[k]->body(index - first, runs_[k]->threads());
+    }
+
+    const gatewise_call* const* calls_;
+    int count_;
+    std::unique_ptr<std::unique_ptr<Run<T>>[]> runs_;
+};
+
+inline int run(const gatewise_plan* const* plans, const gatewise_call* const* calls, int count) {
+    return plans[0]->element == 4 ? Team<float>(plans, calls, count).all() : Team<double>(plans, calls, count).all();
+}
+
+// The size of what was prepared, its head included; 0 where it is too large.
+inline int64_t prepared_size(const gatewise_plan& plan, int format) {
+    size_t total = 0;
+    bool fine = plan.element == 4 ? place_packed<float>(plan, format, nullptr, total) : place_packed<double>(plan, format, nullptr, total);
+    return fine ? int64_t(total + sizeof(Prepared)) : 0;
+}
+
+template <class T>
+int prepare_as(const gatewise_plan& plan, const gatewise_weight* weights, int format, char* memory) {
+    int32_t longest = 1;
+    for (const Term& t : plan.terms) longest = t.length > longest ? t.length : longest;
+    std::unique_ptr<Place[]> places(new (std::nothrow) Place[plan.terms.size() + 1]);
+    std::unique_ptr<T[]> panel(new (std::nothrow) T[size_t(longest) * panel_columns<T>]);
+    if (!places || !panel) return GATEWISE_NO_MEMORY;
+    size_t total = 0;
+    place_packed<T>(plan, format, places.get(), total);
+    prepare<T>(plan, weights, format, places.get(), memory + sizeof(Prepared), panel.get());
+    return GATEWISE_OK;
+}
+
+inline int prepare_any(const gatewise_plan& plan, const gatewise_weight* weights, int format, char* memory) {
+    return plan.element == 4 ? prepare_as<float>(plan, weights, format, memory) : prepare_as<double>(plan, weights, format, memory);
 }
 
 template <class T>

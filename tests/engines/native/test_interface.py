@@ -70,12 +70,12 @@ def test_plans_with_wrong_words_fail_or_run_inside_their_memory(library, name):
 def run_guarded(library, handle, words) -> bool:
     """Runs a plan on memory with guards on both sides; whether it ran."""
     steps, rows, guard = 3, 2, 64
-    counts = words[3:16]
-    if counts[0] > 200 or max(words[16 : 16 + 4 * counts[0] : 1], default=0) > 1000:
+    counts = words[3:17]
+    if counts[0] > 200 or max(words[17 : 17 + 4 * counts[0] : 1], default=0) > 1000:
         return False
     blocks, described, kept = [], [], []
     for k in range(counts[0]):
-        truth, width, unit, per_step = words[16 + 4 * k : 20 + 4 * k]
+        truth, width, unit, per_step = words[17 + 4 * k : 21 + 4 * k]
         row = width if unit else 1
         extent = (steps if per_step else 1) * rows * row
         memory = (
@@ -86,7 +86,7 @@ def run_guarded(library, handle, words) -> bool:
         memory[:guard] = memory[-guard:] = 77
         blocks.append(memory)
         described += (memory[guard:].data_ptr(), rows * row if per_step else 0, row, extent)
-    first = 16 + 4 * counts[0] + 3 * counts[1] + 5 * counts[2] + 4 * counts[5] + 2 * counts[6]
+    first = 17 + 4 * counts[0] + 3 * counts[1] + 5 * counts[2] + 4 * counts[5] + 2 * counts[6]
     matrices = []
     for k in range(counts[7]):
         height, width = words[first + 2 * k : first + 2 * k + 2]
@@ -95,7 +95,7 @@ def run_guarded(library, handle, words) -> bool:
         kept.append(torch.full((height * width,), 0.1))
         matrices += (kept[-1].data_ptr(), width, height * width)
     buffers, weights = array.array("q", described), array.array("q", matrices)
-    if any(w > 1 << 16 for w in words[16 + 4 * counts[0] :]):
+    if any(w > 1 << 16 for w in words[17 + 4 * counts[0] :]):
         return False
     call = Call(buffers.buffer_info()[0], weights.buffer_info()[0], steps, rows, 0, 1, 0, 0, 1, None)
     code = library.handle.gatewise_run(handle, ctypes.byref(call))
@@ -110,7 +110,7 @@ def test_memory_that_is_too_small_is_refused(library):
     words = words_of("lstm")
     code, handle = make(library, words)
     assert code == 0
-    counts = words[3:16]
+    counts = words[3:17]
     memory = torch.zeros(4096)
     described = array.array("q", [memory.data_ptr(), 8, 4, 4096] * counts[0])
     weights = array.array("q", [memory.data_ptr(), 4, 4096] * counts[7])

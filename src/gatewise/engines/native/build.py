@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from gatewise.engines.native.parts import PRODUCTS
 from gatewise.engines.native.placement import Placement, Source
-from gatewise.engines.native.words import Block, Instruction, Segment, Slot, Words
+from gatewise.engines.native.words import COPIES, Block, Instruction, Segment, Slot, Words
 from gatewise.spec.program import Node, Program, TensorSpec, Width, bind
 
 __all__ = ["Kernel", "build"]
@@ -79,12 +79,13 @@ class _Builder(Placement):
         """Where a next state lies after the step, and is read from at the next one."""
         if index in self.homes and self.nodes[index].op != "state":
             for slot in self.homes[index]:
-                if slot.kind == "buffer" or self.words.scratch[slot.number][2]:
+                if slot.kind == "buffer" or self.words.scratch[slot.number][2] == COPIES["two"]:
                     return slot
-        if index in self.parts.ready and not self.nodes[index].boolean and self.nodes[index].width != 1:
+        plain = not self.nodes[index].boolean and self.nodes[index].width != 1
+        if index in self.parts.ready and index not in self.ahead and plain:
             return self.leaf(index)
         # Something that is not computed in the step: it is copied.
-        slot = self.scratch(width, unit, True)
+        slot = self.scratch(width, unit, "two")
         block = self.block(0, self.nodes[index].width)
         block.instructions.append(Instruction("copy", slot, (self.read(index, 0, block),)))
         return slot
@@ -154,19 +155,11 @@ class _Builder(Placement):
             start += rows
         columns = bind(spec.columns, self.sizes) // spec.blocks  # type: ignore[arg-type]
         own_rows = rows // spec.blocks
-        weight = self._weight(spec)
+        weight = self.weight(spec)
         vector = self.vector(argument)
         if node.op == "linear":
             return (vector, block * columns, columns, weight, start + block * own_rows, 0, 0)
         return (vector, block * own_rows, own_rows, weight, start + block * own_rows, 0, 1)
-
-    def _weight(self, spec: TensorSpec) -> int:
-        position = [tensor.name for tensor in self.program.tensors].index(spec.name)
-        if position not in self.weights:
-            self.weights.append(position)
-            shape = self.program.shape(spec, self.sizes)
-            self.words.weights.append((int(shape[0]), int(shape[1])))
-        return self.weights.index(position)
 
     def vector(self, index: int) -> Slot:
         """The memory of a value that a matrix multiplies."""

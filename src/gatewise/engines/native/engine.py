@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 from array import array
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -21,9 +20,6 @@ from gatewise.engines.sizes import sizes_of
 from gatewise.spec.program import Program, bind
 
 __all__ = ["can_run", "run"]
-
-BLOCK_BYTES = 4 << 20
-"""How much the input products of one block of steps may take: about what the cores' caches hold."""
 
 _DTYPES = {torch.float32: 4, torch.float64: 8}
 _FIT = (torch.float32, torch.float64, torch.bool)
@@ -66,7 +62,6 @@ class _Compiled:
         self.library.check(self.library.handle.gatewise_plan_make(address, count, ctypes.byref(handle)))
         self.handle = handle
         self.element = element
-        self.matrix_bytes = element * sum(height * width for height, width in self.kernel.words.weights)
         self.state_widths = [bind(state.width, sizes) for state in program.states]
         rows = list(zip(self.kernel.sources, self.kernel.words.buffers, strict=True))
         self.sequences = [
@@ -78,21 +73,6 @@ class _Compiled:
              width, unit, bool(per_step))
             for source, (_, width, unit, per_step) in rows
         ]  # fmt: skip
-
-    def spans(self, steps: int, rows: int, reverse: bool) -> list[tuple[int, int]]:
-        """The blocks of steps that are run one after the other, so that the input products stay in cache.
-
-        They depend on the shape alone.
-        """
-        size = steps * rows * self.outer.front_width * self.element
-        # Each block packs the matrices again: large ones ask for longer blocks.
-        block = max(BLOCK_BYTES, 4 * self.matrix_bytes)
-        if size <= block or not self.outer.may_split:
-            return [(0, steps)]
-        count = min(steps, -(-size // block))
-        edges = [steps * k // count for k in range(count + 1)]
-        spans = list(pairwise(edges))
-        return spans[::-1] if reverse else spans
 
     def launch(
         self, values: Mapping[str, Any], tensors: Sequence[Tensor], steps: int, rows: int, start: int, seed: int,
@@ -178,29 +158,17 @@ def run(
         )
     plan = _plan(program, inputs, states, tensors)
     outer, dtype = plan.outer, plan.dtype
-    static = outer.static(tensors, dtype)
+    static, biases = outer.static(tensors, dtype), outer.biases(tensors)
     panels = [torch.empty((steps, rows, width), dtype=dtype) for width in plan.panel_widths]
     sequences = {node: torch.empty((steps, rows, width), dtype=kind) for node, width, kind in plan.sequences}
     number = 0 if seed is None else int(seed.item()) & (2**64 - 1)
-    spans = plan.spans(steps, rows, reverse)
-    current = states
-    for first, last in spans:
-        if len(spans) == 1:
-            streams, own_panels, own_sequences = inputs, panels, sequences
-        else:
-            streams = [x[first:last] for x in inputs]
-            own_panels = [x[first:last] for x in panels]
-            own_sequences = {node: x[first:last] for node, x in sequences.items()}
-        ready = outer.front(streams, tensors, static, last - first, rows, seed, stream, start + first)
-        finals = [torch.empty((rows, width), dtype=dtype) for width in plan.state_widths]
-        values = {
-            "input": streams, "initial": current, "value": ready, "static": static, "panel": own_panels,
-            "final": finals, "sequence": own_sequences, "const": plan.constants,
-        }  # fmt: skip
-        plan.launch(values, tensors, last - first, rows, start + first, number, stream, reverse)
-        current = finals
-    if len(spans) > 1:
-        ready = outer.leaves(inputs, static)
+    ready = outer.front(inputs, tensors, static, steps, rows, seed, stream, start)
+    finals = [torch.empty((rows, width), dtype=dtype) for width in plan.state_widths]
+    values = {
+        "input": inputs, "initial": states, "value": ready, "static": static, "bias": biases, "panel": panels,
+        "final": finals, "sequence": sequences, "const": plan.constants,
+    }  # fmt: skip
+    plan.launch(values, tensors, steps, rows, start, number, stream, reverse)
     return outer.results(ready, sequences, panels, finals, tensors, steps, rows)
 
 

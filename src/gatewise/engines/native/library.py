@@ -36,6 +36,8 @@ class Call(ctypes.Structure):
         ("reverse", ctypes.c_int32),
         ("threads", ctypes.c_int32),
         ("parallel", ctypes.c_void_p),
+        ("prepared", ctypes.c_void_p),
+        ("prepared_size", ctypes.c_int64),
     )
 
 

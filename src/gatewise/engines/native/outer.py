@@ -53,29 +53,22 @@ class Outer:
             for index in division.ready if program.nodes[index].op == "input"
         }  # fmt: skip
         steps: list[tuple[int, int | _Joined]] = [(index, index) for index in division.front]
-        steps += [(min(m.chain[0] for m in group.members), self._joined(group)) for group in division.inputs]
+        steps += [
+            (min(m.chain[0] for m in group.members), self._joined(group))
+            for group in division.inputs if not group.ahead
+        ]  # fmt: skip
         self.order = [step for _, step in sorted(steps, key=lambda pair: pair[0])]
+        self.ahead = {g: self._joined(group) for g, group in enumerate(division.inputs) if group.ahead}
         self.masked = any(
             program.nodes[i].op == "keep"
             for index in division.front + division.back
             for i in program.nodes[index].args
         )
         self.joined_sums = self._joined_sums()
-        joined = [step for step in self.order if isinstance(step, _Joined)]
-        self.front_width = sum(sum(group.widths) for group in joined)
-        self.may_split = self._may_split(joined)
         self.place = {
             index: (p, sum(bind(program.nodes[i].width, sizes) for i in group[:k]))
             for p, group in reversed(list(enumerate(panels))) for k, index in enumerate(group)
         }  # fmt: skip
-
-    def _may_split(self, joined: list[_Joined]) -> bool:
-        """Whether the front part serves the kernel alone, so that it need not be there for all steps at once."""
-        program = self.program
-        later = {node for _, node in program.emits} | {i for entry in program.sums for i in entry.args}
-        later |= {i for index in self.parts.back for i in program.nodes[index].args} | {program.output}  # type: ignore[arg-type]
-        made = {node for group in joined for node in group.nodes} | set(self.parts.front)
-        return bool(joined) and not made & later
 
     def _joined_sums(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
         """Gradients that are one product with one panel, or the sum of one: by tensor (panel, other factor)."""
@@ -127,6 +120,15 @@ class Outer:
                 value = self._value(index, values, tensors)
                 values[index] = value if node.width == 1 else value.expand(bind(node.width, self.sizes))
         return values
+
+    def biases(self, tensors: Sequence[Tensor]) -> dict[int, Tensor]:
+        """What is added to the products that the kernel runs ahead, by group."""
+        found = {}
+        for number, group in self.ahead.items():
+            bias = self._bias(group, tensors)
+            if bias is not None:
+                found[number] = bias
+        return found
 
     def front(
         self, inputs: Sequence[Tensor], tensors: Sequence[Tensor], static: Mapping[int, Tensor], steps: int,

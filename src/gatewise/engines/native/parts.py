@@ -6,7 +6,7 @@ that only follow from the loop (the cotangent of the input) and the sums over ti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from gatewise.engines.schedule import POST, PRE, STATIC, schedule
@@ -35,11 +35,20 @@ class Member:
 
 @dataclass(frozen=True)
 class InputProduct:
-    """Products of one vector with parts of one matrix, computed as one, with the biases that are added to them."""
+    """Products of one vector with parts of one matrix, and the biases that are added to them.
+
+    Attributes:
+        vector: The node that is multiplied.
+        tensor: The matrix.
+        members: Its parts.
+        ahead: Whether the kernel computes them, a block of steps ahead of the loop, because nothing else reads them; otherwise torch
+            does, as one product over all steps.
+    """
 
     vector: int
     tensor: str
     members: tuple[Member, ...]
+    ahead: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,10 +93,20 @@ def parts(program: Program) -> Parts:
         {member.chain[-1] for product in inputs for member in product.members} | (front - absorbed) | streams
     )
     inside = rest - front - back - streams
+    there = {i for i in streams if not nodes[i].boolean} | (front - absorbed)
+    inputs = tuple(replace(group, ahead=_may_run_ahead(program, group, there, inside)) for group in inputs)
     return Parts(
         tuple(sorted(static)), tuple(sorted(front - absorbed)), inputs, tuple(sorted(inside)),
         tuple(sorted(back)), frozenset(ready),
     )  # fmt: skip
+
+
+def _may_run_ahead(program: Program, group: InputProduct, there: set[int], inside: set[int]) -> bool:
+    """Whether pointwise operations of the loop alone read what a group gives, and its vector is there before."""
+    ends, wanted, users = {member.chain[-1] for member in group.members}, _results(program), program.users()
+    readers = {user for end in ends for user in users[end]}
+    pointwise = all(program.nodes[user].op not in PRODUCTS for user in readers)
+    return group.vector in there and not ends & wanted and readers <= inside and pointwise
 
 
 def _results(program: Program) -> set[int]:

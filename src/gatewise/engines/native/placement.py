@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import cast
 
 from gatewise.engines.native.parts import PRODUCTS, parts
-from gatewise.engines.native.words import Slot, Words
-from gatewise.spec.program import Node, Program, bind
+from gatewise.engines.native.words import COPIES, Slot, Words
+from gatewise.spec.program import Node, Program, TensorSpec, bind
 
 __all__ = ["Placement", "Source"]
 
@@ -18,7 +18,8 @@ class Source:
     """Where a buffer of the plan comes from.
 
     ``kind`` is "input" (index: the stream), "initial" or "final" (the state), "value" (the node: something that is
-    ready before the kernel), "static" (the node), "const" (number: its value), "sequence" (the node: a new result)
+    ready before the kernel), "static" (the node), "bias" (index: the group of products that run ahead; column: where in its biases),
+    "const" (number: its value), "sequence" (the node: a new result)
     or "panel" (index: the panel; column: where in its rows).
     """
 
@@ -46,6 +47,11 @@ class Placement:
         self.homes: dict[int, list[Slot]] = {}
         self.row_slots: dict[int, Slot] = {}
         self.panels = self._panels()
+        self.ahead = {
+            member.chain[-1]: (g, group, k)
+            for g, group in enumerate(self.parts.inputs) if group.ahead for k, member in enumerate(group.members)
+        }  # fmt: skip
+        self.ahead_slots: dict[int, Slot] = {}
 
     def width(self, index: int) -> int:
         """Units a row of a value."""
@@ -142,9 +148,9 @@ class Placement:
             self.words.buffers.append((int(truth), width, unit, int(per_step)))
         return self.known[source]
 
-    def scratch(self, width: int, unit: int, twice: bool) -> Slot:
-        """Memory of the kernel's own."""
-        self.words.scratch.append((width, unit, int(twice)))
+    def scratch(self, width: int, unit: int, copies: str) -> Slot:
+        """Memory of the kernel's own; ``copies`` as in COPIES."""
+        self.words.scratch.append((width, unit, COPIES[copies]))
         return Slot("scratch", len(self.words.scratch) - 1)
 
     def row_slot(self, index: int) -> Slot:
@@ -164,9 +170,35 @@ class Placement:
             return self.state_slots[str(node.attribute)]
         if node.op == "input":
             return self.buffer(Source("input", self._stream(node)), width, unit, True)
+        if index in self.ahead:
+            return self._look_ahead(index)
         if index in self.parts.ready:
             return self.buffer(Source("value", index), width, unit, True)
         return self.buffer(Source("static", index), width, unit, False)
+
+    def _look_ahead(self, index: int) -> Slot:
+        """The slot of a product that runs ahead; its words are written when it is first asked for."""
+        if index not in self.ahead_slots:
+            group, product, number = self.ahead[index]
+            spec, width = self.program.tensor(product.tensor), self.width(index)
+            column = sum(self.width(member.chain[-1]) for member in product.members[:number])
+            biased = any(member.biases for member in product.members)
+            base = self.buffer(Source("bias", group, column), width, 1, False) if biased else None
+            part = product.members[number].part
+            start = sum(bind(w, self.sizes) for _, w in spec.parts[: spec.part_index(part)])
+            term = (self.leaf(product.vector), 0, self.width(product.vector), self.weight(spec), start, 0, 0)
+            slot = self.ahead_slots[index] = self.scratch(width, 1, "ahead")
+            self.words.ahead.append((slot, 0, width, base, [term], width))
+        return self.ahead_slots[index]
+
+    def weight(self, spec: TensorSpec) -> int:
+        """The number of a matrix in the plan."""
+        position = [tensor.name for tensor in self.program.tensors].index(spec.name)
+        if position not in self.weights:
+            self.weights.append(position)
+            shape = self.program.shape(spec, self.sizes)
+            self.words.weights.append((int(shape[0]), int(shape[1])))
+        return self.weights.index(position)
 
     def _stream(self, node: Node) -> int:
         return [stream.name for stream in self.program.inputs].index(str(node.attribute))
@@ -192,8 +224,8 @@ class Placement:
                 source = Source("panel", p, column)
                 homes.append(self.buffer(source, self.width(index), 1, True))
             if not node.boolean and not homes and self._needs_memory(index):
-                twice = index in self.program.next or self._is_vector(index)
-                homes.append(self.scratch(self.width(index), 0 if node.width == 1 else 1, twice))
+                copies = "two" if index in self.program.next or self._is_vector(index) else "one"
+                homes.append(self.scratch(self.width(index), 0 if node.width == 1 else 1, copies))
             self.homes[index] = homes
 
     def _sequence(self, index: int) -> Slot:

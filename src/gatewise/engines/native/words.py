@@ -10,11 +10,15 @@ from gatewise.spec.operations import OPERATIONS
 __all__ = ["ABI", "CODES", "Block", "Instruction", "Segment", "Slot", "Words"]
 
 MAGIC = 0x47575031
-ABI = 1
+ABI = 2
 """The version of the library's interface and of the words."""
 _EXTRA = ("copy", "load_truth", "store_truth", "keep", "sum", "multiply_add", "multiply_subtract")
 CODES = {name: code for code, name in enumerate((*OPERATIONS, *_EXTRA))}
 """The number of each operation: the table's rows in order, then what only the interpreter knows."""
+
+
+COPIES = {"one": 0, "two": 1, "ahead": 2}
+"""How many copies of a scratch value there are: one, one for even and odd steps, one for each step of a block."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,9 @@ class Slot:
 
     kind: str
     number: int
+
+
+Product = tuple[Slot, int, int, Slot | None, list[tuple[Slot, int, int, int, int, int, int]], int]
 
 
 @dataclass(frozen=True)
@@ -59,11 +66,12 @@ class Words:
     Attributes:
         element: Bytes of a number.
         buffers: (truth, width, unit, per step).
-        scratch: (width, unit, twice).
+        scratch: (width, unit, copies); see COPIES.
         states: (width, unit, initial buffer, write slot, final buffer).
         keeps: (threshold, site, per step).
         sums: (row temporary, width).
         weights: (rows, columns).
+        ahead: Products that depend on no state, run for a block of steps at once; as ``products``.
         products: (out, out offset, columns, base or None, terms, width); a term is (vector, vector offset, length,
             weight, row, column, transposed).
     """
@@ -75,9 +83,8 @@ class Words:
     keeps: list[tuple[int, int, int]] = field(default_factory=list)
     sums: list[tuple[Slot, int]] = field(default_factory=list)
     weights: list[tuple[int, int]] = field(default_factory=list)
-    products: list[
-        tuple[Slot, int, int, Slot | None, list[tuple[Slot, int, int, int, int, int, int]], int]
-    ] = field(default_factory=list)
+    ahead: list[Product] = field(default_factory=list)
+    products: list[Product] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
     temporaries: int = 0
     row_temporaries: int = 0
@@ -97,7 +104,7 @@ class Words:
 
     def to_array(self) -> array.array[int]:
         """All words."""
-        products = [self.products[k] for s in self.segments for k in s.products]
+        products = [*self.ahead, *(self.products[k] for s in self.segments for k in s.products)]
         sums = [self.sums[k] for s in self.segments for k in s.sums]
         # Sums are named by their position among all.
         position = {k: n for n, k in enumerate([k for s in self.segments for k in s.sums])}
@@ -128,7 +135,7 @@ class Words:
         for block in blocks:
             body += (block.width, int(block.per_row), first, len(block.instructions))
             first += len(block.instructions)
-        firsts = [0, 0, 0]
+        firsts = [0, len(self.ahead), 0]
         for segment in self.segments:
             for k, length in enumerate((len(segment.sums), len(segment.products), len(segment.blocks))):
                 body += (firsts[k], length)
@@ -136,7 +143,7 @@ class Words:
         head = [
             MAGIC, ABI, self.element, len(self.buffers), len(self.scratch), len(self.states), self.temporaries,
             self.row_temporaries, len(self.keeps), len(sums), len(self.weights), len(terms), len(products),
-            len(instructions), len(blocks), len(self.segments),
+            len(instructions), len(blocks), len(self.segments), len(self.ahead),
         ]  # fmt: skip
         return array.array("i", head + body)
 
