@@ -53,7 +53,8 @@ enum gatewise_format {
     GATEWISE_PLAIN = 0,
     GATEWISE_PACKED = 1,   /* numbers of the plan's element */
     GATEWISE_BFLOAT16 = 2, /* of float plans: the upper half of each number, to the nearest */
-    GATEWISE_INT8 = 3      /* of float plans: whole numbers of -127 to 127, and a scale for each column of a product */
+    GATEWISE_INT8 = 3      /* of float plans: whole numbers of -127 to 127, and a scale for each column of a product;
+                            inputs are rounded to 16 bits, sums are exact */
 };
 
 typedef struct gatewise_call {

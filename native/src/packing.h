@@ -3,6 +3,7 @@
 
 #include "gatewise.h"
 #include "plan.h"
+#include "integers.h"
 #include "product.h"
 
 #include <cmath>
@@ -18,8 +19,11 @@ struct Place {
     size_t panels, scales;
 };
 
-inline size_t bytes_of(int format, size_t element) {
-    return format == GATEWISE_BFLOAT16 ? 2 : format == GATEWISE_INT8 ? 1 : element;
+// Bytes of the packed matrix of a term.
+template <class T>
+size_t matrix_bytes(int format, int32_t length, size_t columns) {
+    if (format == GATEWISE_INT8) return (size_t(length) + 1) / 2 * 2 * columns;
+    return size_t(length) * columns * (format == GATEWISE_BFLOAT16 ? 2 : sizeof(T));
 }
 
 // Sizes cannot overflow: a plan has fewer than 2^16 terms of fewer than 2^48 numbers each, and what is too much is refused.
@@ -31,7 +35,7 @@ bool place_packed(const gatewise_plan& plan, int format, Place* places, size_t& 
         size_t columns = (size_t(p.columns) + width - 1) / width * width;
         for (int t = p.first_term; t < p.first_term + p.terms; t++) {
             Place place{total, 0};
-            total += round_up(columns * size_t(plan.terms[t].length) * bytes_of(format, sizeof(T)));
+            total += round_up(matrix_bytes<T>(format, plan.terms[t].length, columns));
             place.scales = total;
             if (format == GATEWISE_INT8) total += round_up(columns * sizeof(float));
             if (places) places[t] = place;
@@ -43,25 +47,33 @@ bool place_packed(const gatewise_plan& plan, int format, Place* places, size_t& 
 
 // One panel in fewer bits: bfloat16 to the nearest, even on a tie; int8 by the largest size in its column.
 inline void narrow(const float* panel, int length, uint16_t* to) {
-    for (int64_t k = 0; k < int64_t(length) * panel_columns<float>; k++) {
-        uint32_t word;
-        std::memcpy(&word, panel + k, 4);
-        bool nan = (word & 0x7fffffff) > 0x7f800000;
-        to[k] = uint16_t(nan ? (word >> 16) | 0x40 : (word + 0x7fff + ((word >> 16) & 1)) >> 16);
-    }
+    constexpr int width = panel_columns<float>, half = width / 2;
+    for (int k = 0; k < length; k++)
+        for (int n = 0; n < width; n++) {
+            uint32_t word;
+            std::memcpy(&word, panel + int64_t(k) * width + n, 4);
+            bool nan = (word & 0x7fffffff) > 0x7f800000;
+            uint16_t upper = uint16_t(nan ? (word >> 16) | 0x40 : (word + 0x7fff + ((word >> 16) & 1)) >> 16);
+            to[int64_t(k) * width + n % half * 2 + n / half] = upper;
+        }
 }
-inline void narrow(const float* panel, int length, int8_t* to, float* scales) {
+inline void narrow(const float* panel, int length, int columns, int column, int8_t* to, float* scales) {
     constexpr int width = panel_columns<float>;
     for (int n = 0; n < width; n++) {
         float largest = 0;
+        bool finite = true;
         for (int k = 0; k < length; k++) {
-            float size = std::fabs(panel[k * width + n]);
-            largest = size > largest || size != size ? size : largest;
+            float size = std::fabs(panel[int64_t(k) * width + n]);
+            largest = size > largest ? size : largest;
+            finite &= size <= std::numeric_limits<float>::max();
         }
-        scales[n] = largest / 127;
-        for (int k = 0; k < length; k++) {
-            float level = largest > 0 && std::isfinite(largest) ? std::nearbyint(panel[k * width + n] / scales[n]) : 0;
-            to[k * width + n] = int8_t(level);
+        // A column that holds no number gives none.
+        scales[n] = finite ? largest / 127 : std::numeric_limits<float>::quiet_NaN();
+        for (int k = 0; k < (length + 1) / 2 * 2; k++) {
+            bool counts = k < length && finite && scales[n] > 0;
+            float level = counts ? std::nearbyint(panel[int64_t(k) * width + n] / scales[n]) : 0;
+            int block = k / integer_block * integer_block, inside = k - block;
+            to[integer_panel(length, columns, block, column) + inside / 2 * 2 * width + 2 * n + inside % 2] = int8_t(level);
         }
     }
 }
@@ -75,24 +87,25 @@ void prepare(const gatewise_plan& plan, const gatewise_weight* weights, int form
             const Term& term = plan.terms[t];
             const gatewise_weight& w = weights[term.weight];
             for (int column = 0; column < p.columns; column += width) {
-                size_t at = size_t(column) * term.length;
                 // `pack` counts panels from the first column on.
                 Term shifted = term;
                 (term.transposed ? shifted.column : shifted.row) += column;
                 int own = p.columns - column < width ? p.columns - column : width;
                 pack<T>(shifted, static_cast<const T*>(w.data), w.leading, own, 0, own, panel);
+                char* matrix = packed + places[t].panels;
+                size_t at = size_t(column) * term.length;
                 if constexpr (sizeof(T) == 4) {
                     if (format == GATEWISE_BFLOAT16) {
-                        narrow(panel, term.length, reinterpret_cast<uint16_t*>(packed + places[t].panels) + at);
+                        narrow(panel, term.length, reinterpret_cast<uint16_t*>(matrix) + at);
                         continue;
                     }
                     if (format == GATEWISE_INT8) {
-                        narrow(panel, term.length, reinterpret_cast<int8_t*>(packed + places[t].panels) + at,
-                            reinterpret_cast<float*>(packed + places[t].scales) + column);
+                        narrow(panel, term.length, (p.columns + width - 1) / width * width, column,
+                            reinterpret_cast<int8_t*>(matrix), reinterpret_cast<float*>(packed + places[t].scales) + column);
                         continue;
                     }
                 }
-                std::memcpy(packed + places[t].panels + at * sizeof(T), panel, size_t(width) * term.length * sizeof(T));
+                std::memcpy(matrix + at * sizeof(T), panel, size_t(width) * term.length * sizeof(T));
             }
         }
 }

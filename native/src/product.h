@@ -10,6 +10,11 @@
 #include "lanes.h"
 #include "plan.h"
 
+#include <utility>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 namespace gatewise {
 namespace GATEWISE_ISA {
 
@@ -28,7 +33,7 @@ struct TermRun {
     int64_t group;    // elements from one group of rows to the next
     int32_t length;
     const void* matrix;   // packed panels, or the weights themselves
-    int64_t leading;      // of the weights themselves
+    int64_t leading;      // of the weights themselves; columns of packed ones
     const float* scales;  // by column, where the panels hold int8
 };
 
@@ -41,18 +46,18 @@ struct Target {
     bool base_is_scalar;
 };
 
-// Numbers in a packed panel, as vectors of T.
-GATEWISE_INLINE Vector<float> widen(const float* from) { return load(from); }
-GATEWISE_INLINE Vector<double> widen(const double* from) { return load(from); }
-GATEWISE_INLINE Vector<float> widen(const uint16_t* from) {  // bfloat16: the upper half of a float
-    typedef uint16_t Halves __attribute__((vector_size(2 * Lanes<float>::count), aligned(2)));
-    typedef uint32_t Words __attribute__((vector_size(4 * Lanes<float>::count)));
-    Words wide = __builtin_convertvector(*reinterpret_cast<const Halves*>(from), Words);
-    return bits<Vector<float>>(Words(wide << 16));
+// One row of a packed panel, two vectors of T.
+template <class T>
+GATEWISE_INLINE void widen(const T* from, Vector<T>& first, Vector<T>& second) {
+    first = load(from);
+    second = load(from + Lanes<T>::count);
 }
-GATEWISE_INLINE Vector<float> widen(const int8_t* from) {
-    typedef int8_t Bytes __attribute__((vector_size(Lanes<float>::count), aligned(1)));
-    return __builtin_convertvector(__builtin_convertvector(*reinterpret_cast<const Bytes*>(from), Integers<float>), Vector<float>);
+// bfloat16: the upper half of a float. A word holds one of the first vector below one of the second.
+GATEWISE_INLINE void widen(const uint16_t* from, Vector<float>& first, Vector<float>& second) {
+    Integers<float> words;
+    std::memcpy(&words, from, sizeof(words));
+    first = bits<Vector<float>>(Integers<float>(words << 16));
+    second = bits<Vector<float>>(Integers<float>(words & int32_t(0xffff0000)));
 }
 
 // `columns` of `lanes` that exist, from `from` on.
@@ -85,13 +90,12 @@ GATEWISE_INLINE void begin_tile(
 
 // R rows and P panels; `columns` of the last panel exist.
 template <class T, class W, int R, int P>
-void tile(const T* vector, int64_t vector_row, int length, const void* const* matrices, const float* scales,
+void tile(const T* vector, int64_t vector_row, int length, const void* const* matrices,
     const T* start, int64_t start_row, bool start_is_scalar, T* out, int64_t out_row, int columns) {
     constexpr int lanes = Lanes<T>::count, width = panel_columns<T>;
-    constexpr bool scaled = sizeof(W) == 1;
     using V = Vector<T>;
     V total[R][P * 2];
-    begin_tile<T, R, P>(total, scaled ? nullptr : start, start_row, start_is_scalar, columns);
+    begin_tile<T, R, P>(total, start, start_row, start_is_scalar, columns);
     const W* panels[P];
 #pragma GCC unroll 8
     for (int p = 0; p < P; p++) panels[p] = static_cast<const W*>(matrices[p]);
@@ -99,8 +103,7 @@ void tile(const T* vector, int64_t vector_row, int length, const void* const* ma
         V right[P * 2];
 #pragma GCC unroll 8
         for (int p = 0; p < P; p++) {
-            right[2 * p] = widen(panels[p] + int64_t(k) * width);
-            right[2 * p + 1] = widen(panels[p] + int64_t(k) * width + lanes);
+            widen(panels[p] + int64_t(k) * width, right[2 * p], right[2 * p + 1]);
         }
 #pragma GCC unroll 8
         for (int r = 0; r < R; r++) {
@@ -108,14 +111,6 @@ void tile(const T* vector, int64_t vector_row, int length, const void* const* ma
 #pragma GCC unroll 8
             for (int p = 0; p < P * 2; p++) total[r][p] += left * right[p];
         }
-    }
-    if constexpr (scaled) {
-        V first[R][P * 2];
-        begin_tile<T, R, P>(first, start, start_row, start_is_scalar, columns);
-#pragma GCC unroll 8
-        for (int r = 0; r < R; r++)
-#pragma GCC unroll 8
-            for (int p = 0; p < P * 2; p++) total[r][p] = first[r][p] + total[r][p] * load(scales + p * lanes);
     }
     const bool whole = columns == P * width;
 #pragma GCC unroll 8
@@ -132,7 +127,7 @@ void tile(const T* vector, int64_t vector_row, int length, const void* const* ma
 }
 
 template <class T>
-using Tile = void (*)(const T*, int64_t, int, const void* const*, const float*, const T*, int64_t, bool, T*, int64_t, int);
+using Tile = void (*)(const T*, int64_t, int, const void* const*, const T*, int64_t, bool, T*, int64_t, int);
 
 template <class T, class W>
 Tile<T> tile_of(int rows, int panels) {
@@ -164,7 +159,6 @@ void packed_product(const TermRun<T>* terms, int term_count, const Target<T>& ta
         for (int t = 0; t < term_count; t++) {
             const TermRun<T>& term = terms[t];
             const W* matrix = static_cast<const W*>(term.matrix);
-            const float* scales = term.scales ? term.scales + column : nullptr;
             for (int k = 0; k < term.length; k += block_length<T>) {
                 int length = term.length - k < block_length<T> ? term.length - k : block_length<T>;
                 const void* right[4];
@@ -184,7 +178,7 @@ void packed_product(const TermRun<T>* terms, int term_count, const Target<T>& ta
                         if (start && i + 1 < tiles)
                             for (int r = row + own; r < row + 2 * own && r < rows; r++)
                                 __builtin_prefetch(start + r * start_row);
-                        tile_of<T, W>(own, panels)(vector + row * term.row, term.row, length, right, scales,
+                        tile_of<T, W>(own, panels)(vector + row * term.row, term.row, length, right,
                             start ? start + row * start_row : nullptr, start_row, scalar, out + row * target.row,
                             target.row, columns);
                         row += own;
@@ -197,26 +191,30 @@ void packed_product(const TermRun<T>* terms, int term_count, const Target<T>& ta
     }
 }
 
+// Two rows of squares of `step` by `step`: the upper right one and the lower left one change places.
+template <class T, int step, size_t... J>
+GATEWISE_INLINE void exchange(Vector<T>& a, Vector<T>& b, std::index_sequence<J...>) {
+    constexpr size_t lanes = Lanes<T>::count;
+    Vector<T> upper = __builtin_shufflevector(a, b, ((J & step) ? lanes + J - step : J)...);
+    b = __builtin_shufflevector(a, b, ((J & step) ? lanes + J : J + step)...);
+    a = upper;
+}
+
+template <class T, int step = 1>
+GATEWISE_INLINE void turn_from(Vector<T> (&square)[Lanes<T>::count]) {
+    constexpr int lanes = Lanes<T>::count;
+    if constexpr (step < lanes) {
+#pragma GCC unroll 8
+        for (int i = 0; i < lanes; i++)
+            if (!(i & step)) exchange<T, step>(square[i], square[i + step], std::make_index_sequence<lanes>());
+        turn_from<T, step * 2>(square);
+    }
+}
+
 // A square of vectors, turned: element j of vector i becomes element i of vector j.
 template <class T>
 GATEWISE_INLINE void turn(Vector<T> (&square)[Lanes<T>::count]) {
-    constexpr int lanes = Lanes<T>::count;
-#pragma GCC unroll 4
-    for (int step = 1; step < lanes; step *= 2) {
-        Integers<T> low, high;
-#pragma GCC unroll 8
-        for (int j = 0; j < lanes; j++) {
-            low[j] = (j & step) ? lanes + j - step : j;
-            high[j] = (j & step) ? lanes + j : j + step;
-        }
-#pragma GCC unroll 8
-        for (int i = 0; i < lanes; i++) {
-            if (i & step) continue;
-            Vector<T> a = square[i], b = square[i + step];
-            square[i] = __builtin_shuffle(a, b, low);
-            square[i + step] = __builtin_shuffle(a, b, high);
-        }
-    }
+    turn_from<T>(square);
 }
 
 // Packs columns [first, first + count) of a term's matrix into panels, padded with zeros.
@@ -250,7 +248,41 @@ void pack(const Term& term, const T* weights, int64_t leading, int columns, int 
     }
 }
 
-// Columns [first, first + count) of a product for few rows and steps, straight from the weights.
+// Sums of the elements of each of several vectors, side by side: the elements of one are added in their order.
+template <class T>
+GATEWISE_INLINE Vector<T> sums_of(Vector<T> (&square)[Lanes<T>::count]) {
+    turn<T>(square);
+    Vector<T> total = square[0];
+    for (int j = 1; j < Lanes<T>::count; j++) total += square[j];
+    return total;
+}
+
+// One row's products with `count` rows of a matrix, at most as many as a vector has elements.
+template <class T>
+GATEWISE_INLINE Vector<T> dots(const T* vector, const T* matrix, int64_t leading, int length, int count) {
+    constexpr int lanes = Lanes<T>::count;
+    Vector<T> square[lanes];
+    for (int p = 0; p < lanes; p++) square[p] = Vector<T>{};
+    const int whole = length / lanes * lanes;
+    if (count == lanes) {
+        for (int k = 0; k < whole; k += lanes) {
+            Vector<T> left = load(vector + k);
+#pragma GCC unroll 8
+            for (int p = 0; p < lanes; p++) square[p] += left * load(matrix + p * leading + k);
+        }
+    } else {
+        for (int p = 0; p < count; p++)
+            for (int k = 0; k < whole; k += lanes) square[p] += load(vector + k) * load(matrix + p * leading + k);
+    }
+    if (whole < length) {
+        Vector<T> left = load_some(vector + whole, length - whole);
+        for (int p = 0; p < count; p++) square[p] += left * load_some(matrix + p * leading + whole, length - whole);
+    }
+    return sums_of<T>(square);
+}
+
+// Columns [first, first + count) of a product for few rows and steps, straight from the weights. Each piece of a matrix
+// meets all rows before the next one is read.
 template <class T>
 void direct_product(const Term* entries, const TermRun<T>* terms, int term_count, const Target<T>& target,
     int rows, int first, int count) {
@@ -260,53 +292,44 @@ void direct_product(const Term* entries, const TermRun<T>* terms, int term_count
         T* out = target.out + row * target.row;
         const T* base = target.base ? target.base + row * target.base_row : nullptr;
         for (int n = first; n < first + count; n++) out[n] = base ? base[target.base_is_scalar ? 0 : n] : T(0);
-        for (int t = 0; t < term_count; t++) {
-            const TermRun<T>& term = terms[t];
+    }
+    for (int t = 0; t < term_count; t++) {
+        const TermRun<T>& term = terms[t];
+        const T* matrix = static_cast<const T*>(term.matrix);
+        if (!entries[t].transposed) {
+            for (int n = first; n < first + count; n += lanes) {
+                int own = first + count - n < lanes ? first + count - n : lanes;
+                for (int row = 0; row < rows; row++) {
+                    T* out = target.out + row * target.row + n;
+                    V sums = dots(term.vector + row * term.row, matrix + n * term.leading, term.leading, term.length, own);
+                    if (own == lanes)
+                        store(out, load(out) + sums);
+                    else
+                        store_some(out, load_some(out, own) + sums, own);
+                }
+            }
+            continue;
+        }
+        for (int row = 0; row < rows; row++) {
+            T* out = target.out + row * target.row;
             const T* vector = term.vector + row * term.row;
-            const T* matrix = static_cast<const T*>(term.matrix);
-            if (entries[t].transposed) {
-                int n = first;
-                for (; n + 4 * lanes <= first + count; n += 4 * lanes) {
-                    V total[4];
-                    for (int p = 0; p < 4; p++) total[p] = load(out + n + p * lanes);
-                    for (int k = 0; k < term.length; k++) {
-                        V left = spread<T>(vector[k]);
-                        const T* right = matrix + k * term.leading + n;
-                        for (int p = 0; p < 4; p++) total[p] += left * load(right + p * lanes);
-                    }
-                    for (int p = 0; p < 4; p++) store(out + n + p * lanes, total[p]);
+            int n = first;
+            for (; n + 4 * lanes <= first + count; n += 4 * lanes) {
+                V total[4];
+                for (int p = 0; p < 4; p++) total[p] = load(out + n + p * lanes);
+                for (int k = 0; k < term.length; k++) {
+                    V left = spread<T>(vector[k]);
+                    const T* right = matrix + k * term.leading + n;
+                    for (int p = 0; p < 4; p++) total[p] += left * load(right + p * lanes);
                 }
-                for (; n < first + count; n += lanes) {
-                    int own = first + count - n < lanes ? first + count - n : lanes;
-                    V total = load_some(out + n, own);
-                    for (int k = 0; k < term.length; k++)
-                        total += spread<T>(vector[k]) * load_some(matrix + k * term.leading + n, own);
-                    store_some(out + n, total, own);
-                }
-            } else {
-                int n = first;
-                int whole = term.length / lanes * lanes;
-                for (; n + 4 <= first + count; n += 4) {
-                    const T* right = matrix + n * term.leading;
-                    V total[4] = {V{}, V{}, V{}, V{}};
-                    for (int k = 0; k < whole; k += lanes) {
-                        V left = load(vector + k);
-                        for (int p = 0; p < 4; p++) total[p] += left * load(right + p * term.leading + k);
-                    }
-                    for (int p = 0; p < 4; p++) {
-                        T sum = sum_of<T>(total[p]);
-                        for (int k = whole; k < term.length; k++) sum += vector[k] * right[p * term.leading + k];
-                        out[n + p] += sum;
-                    }
-                }
-                for (; n < first + count; n++) {
-                    const T* right = matrix + n * term.leading;
-                    V total{};
-                    for (int k = 0; k < whole; k += lanes) total += load(vector + k) * load(right + k);
-                    T sum = sum_of<T>(total);
-                    for (int k = whole; k < term.length; k++) sum += vector[k] * right[k];
-                    out[n] += sum;
-                }
+                for (int p = 0; p < 4; p++) store(out + n + p * lanes, total[p]);
+            }
+            for (; n < first + count; n += lanes) {
+                int own = first + count - n < lanes ? first + count - n : lanes;
+                V total = load_some(out + n, own);
+                for (int k = 0; k < term.length; k++)
+                    total += spread<T>(vector[k]) * load_some(matrix + k * term.leading + n, own);
+                store_some(out + n, total, own);
             }
         }
     }

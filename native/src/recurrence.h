@@ -380,6 +380,7 @@ private:
                 own.rows[term.vector] / int64_t(sizeof(T)), 0, term.length, nullptr, 0, nullptr};
             if (packed_) {
                 run.matrix = packed_at_ + places_[t].panels;
+                run.leading = (p.columns + panel_columns<T> - 1) / panel_columns<T> * panel_columns<T>;
                 if (format_ == GATEWISE_INT8) run.scales = reinterpret_cast<const float*>(packed_at_ + places_[t].scales);
             } else {
                 const gatewise_weight& w = call_.weights[term.weight];
@@ -398,7 +399,7 @@ private:
             if (format_ == GATEWISE_BFLOAT16)
                 return packed_product<T, uint16_t>(own.terms, p.terms, target, groups, rows, from, to - from);
             if (format_ == GATEWISE_INT8)
-                return packed_product<T, int8_t>(own.terms, p.terms, target, groups, rows, from, to - from);
+                return integer_product(own.terms, p.terms, target, groups, rows, from, to - from);
         }
         packed_product<T, T>(own.terms, p.terms, target, groups, rows, from, to - from);
     }

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from gatewise.engines.native import PreparedLayer
 from gatewise.spec.program import Program
 
 __all__ = ["StackCall", "StackResult"]
@@ -35,6 +36,7 @@ class StackCall(NamedTuple):
         return_gates: Whether to give every gate and state at every step.
         checkpoint_every: Steps between kept states; what lies between is computed again in the backward pass.
         engine: "auto", "reference", "torch", "native" or "cuda".
+        prepared: By layer * directions + direction: the parameters, packed for inference on the native engine.
     """
 
     program: Program
@@ -58,6 +60,7 @@ class StackCall(NamedTuple):
     return_gates: bool = False
     checkpoint_every: int | None = None
     engine: str = "auto"
+    prepared: tuple[PreparedLayer, ...] | None = None
 
     @property
     def directions(self) -> int:

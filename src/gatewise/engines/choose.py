@@ -22,7 +22,7 @@ from gatewise.engines.traced import run_traced
 from gatewise.errors import ArgumentError, EngineError
 from gatewise.spec.program import Program
 
-__all__ = ["ENGINES", "Explanation", "explain", "observed", "run", "step", "step_kernel"]
+__all__ = ["ENGINES", "Explanation", "explain", "lean_step", "observed", "run", "step", "step_kernel"]
 
 MOST_STEPS_OF_TORCH = 16
 
@@ -76,6 +76,8 @@ def check_engine(engine: str) -> None:
 def _wants_torch(call: StackCall) -> tuple[bool, str | None]:
     """Whether torch's kernels run the call, and otherwise why not."""
     check_engine(call.engine)
+    if call.prepared is not None:
+        return False, f"its weights are prepared as {call.prepared[0].weights} for the native engine"
     if call.engine not in ("auto", "torch"):
         return False, f"engine={call.engine!r} was asked for"
     reason = torch_engine.can_run(call)
@@ -109,7 +111,7 @@ def run(call: StackCall) -> StackResult:
         ArgumentError: No engine of that name.
         EngineError: The named engine cannot run it.
     """
-    if torch.compiler.is_dynamo_compiling():
+    if torch.compiler.is_dynamo_compiling() and call.prepared is None:
         check_engine(call.engine)
         return run_traced(call)
     if not torch.compiler.is_compiling() and _observer.get() is not None:
@@ -150,6 +152,34 @@ def step_kernel(program: Program, engine: str) -> Any:
     return torch_engine.cell_kernel(program) if engine in ("auto", "torch") else None
 
 
+def lean_step(
+    program: Program,
+    inputs: Sequence[Tensor],
+    states: Sequence[Tensor],
+    layers: Sequence[Sequence[Tensor]],
+    engine: str = "auto",
+    prepared: Sequence[native.PreparedLayer] | None = None,
+) -> tuple[Tensor, tuple[Tensor, ...]] | None:
+    """One step of all layers that nobody differentiates, by a call of the native library for each.
+
+    Args:
+        program: The step, without random masks.
+        inputs: One (batch, width) per stream, checked.
+        states: One (layers, batch, width) per state, checked.
+        layers: The parameters of each layer.
+        engine: As in a call.
+        prepared: The parameters of each layer, packed; steps of many rows are then the library's as well.
+
+    Returns:
+        The output and the next states; None where the step is not the library's.
+    """
+    if engine not in ("auto", "native") or not native.can_step(
+        program, inputs, states, layers, prepared is not None
+    ):
+        return None
+    return native.step(program, inputs, states, layers, prepared)
+
+
 def step(
     program: Program,
     inputs: Sequence[Tensor],
@@ -182,7 +212,9 @@ def step(
         if engine == "torch":
             raise EngineError(f"engine: 'torch' cannot run this step: {reason}; use engine='auto'")
     elif engine != "reference":
-        why = reasons_against(program, inputs, states, tensors)[engine]
+        why = (
+            reasons_against(program, inputs, states, tensors)[engine] or "it differentiates whole calls alone"
+        )
         raise EngineError(f"engine: {engine!r} cannot run this step: {why}; use engine='auto'")
     sizes = sizes_of(program, inputs, states, tensors)
     masks = {}

@@ -18,7 +18,9 @@ import torch
 from torch import Tensor
 
 from gatewise.engines.launch import launch
+from gatewise.engines.native import PreparedLayer
 from gatewise.engines.sizes import sizes_of, template
+from gatewise.errors import EngineError
 from gatewise.spec.derivative import OUTPUT, Names, differentiate, recorded
 from gatewise.spec.program import Program, bind
 
@@ -86,12 +88,12 @@ def _program(text: str) -> Program:
 # --- running
 
 
-def _run_flat(call: _Call, operands: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def _run_flat(call: _Call, operands: Sequence[Tensor], **extra: Any) -> tuple[Tensor, ...]:
     """Runs the chosen engine; no output shares memory with another or with an operand."""
     inputs, states, tensors, seed = call.split(operands)
     result = launch(
         call.program, inputs, states, tensors,
-        reverse=call.reverse, seed=seed, stream=call.stream, start=call.start, engine=call.engine,
+        reverse=call.reverse, seed=seed, stream=call.stream, start=call.start, engine=call.engine, **extra,
     )  # fmt: skip
     outputs = (*result.sequences.values(), *result.states, *result.gradients)
     return outputs if result.fresh else _fresh(outputs, operands)
@@ -367,6 +369,7 @@ def recurrence(
     stream: int = 0,
     start: int = 0,
     engine: str = "auto",
+    prepared: PreparedLayer | None = None,
 ) -> RecurrenceResult:
     """Runs a program over time, differentiably.
 
@@ -380,6 +383,10 @@ def recurrence(
         stream: Which random masks: layer and direction in one number below 2**24.
         start: The time of the first step, for random masks.
         engine: "auto" or the name of an engine.
+        prepared: The parameters, packed for inference on the native engine.
+
+    Raises:
+        EngineError: Prepared weights where a derivative or a transformation of the call is asked for.
 
     Example:
         >>> from gatewise import cells
@@ -390,6 +397,16 @@ def recurrence(
         torch.Size([5, 2, 4])
     """
     operands = [*inputs, *states, *tensors]
+    if prepared is not None:
+        if torch.compiler.is_compiling() or not _is_plain(operands) or _may_differentiate(operands):
+            raise EngineError(
+                "weights: a prepared module computes outputs alone, in eager mode; for derivatives, torch.func or "
+                "torch.compile use the original module, or detach the input"
+            )
+        call = _Call(program, reverse, stream, start, "native", seed is not None)
+        operands += [] if seed is None else [seed]
+        with torch.no_grad():
+            return call.result(_run_flat(call, operands, prepared=prepared))
     if _may_differentiate(operands):
         program = recorded(program)
     call = _Call(program, reverse, stream, start, engine, seed is not None)

@@ -96,6 +96,11 @@ def _direction(
     inputs = [streams[stream.name] for stream in program.inputs]
     states = [state[index] for state in call.states]
     tensors = list(call.tensors[index])
+    if call.prepared is not None:
+        return recurrence(
+            program, inputs, states, tensors,
+            reverse=reverse, seed=call.seed, stream=index, prepared=call.prepared[index],
+        )  # fmt: skip
     if call.checkpoint_every is None:
         return recurrence(
             program,

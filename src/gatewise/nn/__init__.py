@@ -9,6 +9,7 @@ Example:
 """
 
 from gatewise.nn.bidirectional import Bidirectional
+from gatewise.nn.prepare import prepare
 from gatewise.nn.recurrent import Recurrent, explain
 from gatewise.nn.state import RecurrentState
 from gatewise.nn.torch_like import GRU, LSTM, RNN
@@ -25,4 +26,5 @@ __all__ = [
     "Recurrent",
     "RecurrentState",
     "explain",
+    "prepare",
 ]

@@ -34,6 +34,7 @@ class Calling:
     training: bool
     state_names: tuple[str, ...]
     _parameters: Any
+    _prepared: Any
     _state_widths: tuple[int, ...]
 
     def _call(
@@ -53,7 +54,8 @@ class Calling:
             raise ArgumentTypeError(
                 f"return_gates: expected True or False, got {return_gates!r:.60}; pass a bool"
             )
-        like = autocast_dtype(self, input) if torch._C._is_any_autocast_enabled() else None
+        casts = torch._C._is_any_autocast_enabled() and self._prepared is None
+        like = autocast_dtype(self, input) if casts else None
         tensors = self._tensors(like)
         batch_sizes: Tensor | None = None
         if isinstance(input, PackedSequence):
@@ -104,6 +106,7 @@ class Calling:
             return_gates=return_gates,
             checkpoint_every=self.checkpoint_every,
             engine=self.engine,
+            prepared=self._prepared,
         )
         return call, form
 

@@ -17,6 +17,7 @@ from gatewise.nn.autocast import run_call
 from gatewise.nn.calling import Calling
 from gatewise.nn.construct import Plan, plan_layers
 from gatewise.nn.init import initialise
+from gatewise.nn.prepare import Preparable
 from gatewise.nn.state import RecurrentState
 from gatewise.nn.streaming import Streaming
 from gatewise.spec import Cell, Program
@@ -29,7 +30,7 @@ __all__ = ["CellLike", "Recurrent", "explain"]
 CellLike = str | Cell | Program
 
 
-class Recurrent(Calling, Streaming, torch.nn.Module):
+class Recurrent(Calling, Streaming, Preparable, torch.nn.Module):
     """A stack of recurrent layers of any cell.
 
     Weights are named, shaped and drawn as torch names, shapes and draws them (``weight_ih_l0``, ...); further

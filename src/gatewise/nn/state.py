@@ -54,9 +54,6 @@ class RecurrentState(tuple[Tensor, ...]):
 
     names: tuple[str, ...]
     directions: int | None
-    rows: tuple[Tensor, ...] | None = (
-        None  # a streaming step's own (batch, size), of which the tuple holds views
-    )
 
     def __new__(
         cls, tensors: Iterable[Any] = (), *, names: Sequence[str] = (), directions: int | None = None

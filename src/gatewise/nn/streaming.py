@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gatewise.engines import geometry
+from gatewise.engines import geometry, lean_step
 from gatewise.engines import step as engine_step
 from gatewise.errors import ArgumentError
 from gatewise.nn.arguments import no_type_check
@@ -74,46 +74,49 @@ class Streaming:
         if streams is not None or len(self.program.inputs) > 1:
             rows = enter_streams(self.program, streams, None, tuple(x_t.shape[:-1]), self._sizes, x_t)
             inputs += rows if batched else tuple(row.unsqueeze(0) for row in rows)
-        if self.num_layers == 1:
-            own = _rows_of(state, self._state_widths, inputs[0])
-            if own is None:
-                states = _start(self, state, inputs[0].shape[0], batched, x_t)
-                own = tuple([s.squeeze(0) for s in states])
-            output, new = engine_step(self.program, inputs, own, tensors[0], self.engine)
-            stacked = tuple([s.unsqueeze(0) for s in new])
+        states = _start(self, state, inputs[0].shape[0], batched, x_t)
+        lean = lean_step(self.program, inputs, states, tensors, self.engine, self._prepared)
+        if lean is not None:
+            output, stacked = lean
+        elif self.engine == "native" or self._prepared is not None:
+            return _step_by_call(self, x_t, state, streams, batched)
         else:
-            states = _start(self, state, inputs[0].shape[0], batched, x_t)
-            news = []
-            for layer, own in enumerate(zip(*[s.unbind(0) for s in states], strict=True)):
-                output, new = engine_step(self.program, inputs, own, tensors[layer], self.engine)
-                inputs = (output,)
-                news.append(new)
-            stacked = tuple([torch.stack(rows) for rows in zip(*news, strict=True)])
+            output, stacked = _by_layers(self, inputs, states, tensors)
         if not batched:
             return output.squeeze(0), self._wrap(tuple([s.squeeze(1) for s in stacked]))
-        wrapped = self._wrap(stacked)
-        if self.num_layers == 1 and isinstance(wrapped, RecurrentState):
-            wrapped.rows = tuple(new)
-        return output, wrapped
+        return output, self._wrap(stacked)
+
+
+def _by_layers(
+    module: Any,
+    inputs: tuple[Tensor, ...],
+    states: tuple[Tensor, ...],
+    tensors: tuple[tuple[Tensor, ...], ...],
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """One step of each layer after the other."""
+    news = []
+    for layer, own in enumerate(zip(*[s.unbind(0) for s in states], strict=True)):
+        output, new = engine_step(module.program, inputs, own, tensors[layer], module.engine)
+        inputs = (output,)
+        news.append(new)
+    if len(news) == 1:
+        return output, tuple([s.unsqueeze(0) for s in news[0]])
+    return output, tuple([torch.stack(rows) for rows in zip(*news, strict=True)])
 
 
 def _start(module: Any, state: Any, batch: int, batched: bool, x_t: Tensor) -> tuple[Tensor, ...]:
     """The states of all layers that a step starts from."""
     if state is None:
         return module._begin(batch, x_t)  # type: ignore[no-any-return]
+    if batched and type(state) is RecurrentState:
+        # What the last step returned needs no more than a look.
+        rows, dtype, device, widths = module.num_layers, x_t.dtype, x_t.device, module._state_widths
+        if len(state) == len(widths) and all(
+            s.shape == (rows, batch, w) and s.dtype is dtype and s.device == device
+            for s, w in zip(state, widths, strict=True)
+        ):
+            return tuple(state)
     return module._states("state", state, batch, Form(False, batched, None), x_t)  # type: ignore[no-any-return]
-
-
-def _rows_of(state: Any, widths: tuple[int, ...], x: Tensor) -> tuple[Tensor, ...] | None:
-    """The rows that the last step left beside its state, if they fit this one: it saves two views a state."""
-    rows: tuple[Tensor, ...] | None = getattr(state, "rows", None)
-    if rows is None or len(rows) != len(widths):
-        return None
-    batch, dtype, device = x.shape[0], x.dtype, x.device
-    for row, width in zip(rows, widths, strict=True):
-        if row.shape != (batch, width) or row.dtype is not dtype or row.device != device:
-            return None
-    return rows
 
 
 def _step_by_call(

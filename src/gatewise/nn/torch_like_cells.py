@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 
 from gatewise import cells
-from gatewise.engines import geometry, step_kernel
+from gatewise.engines import geometry, lean_step, step_kernel
 from gatewise.engines import step as engine_step
-from gatewise.errors import ArgumentTypeError
+from gatewise.errors import ArgumentTypeError, EngineError
 from gatewise.nn import arguments as check
 from gatewise.nn.arguments import no_type_check
 from gatewise.nn.autocast import autocast_dtype, autocast_is_on
 from gatewise.nn.edge import split_state
 from gatewise.nn.init import initialise
+from gatewise.nn.prepare import Preparable
 from gatewise.nn.torch_like import rnn_cell
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell"]
@@ -24,7 +25,7 @@ __all__ = ["GRUCell", "LSTMCell", "RNNCell"]
 _BIASES = ("bias_ih", "bias_hh")
 
 
-class _CellModule(torch.nn.Module):
+class _CellModule(Preparable, torch.nn.Module):
     """What the three share."""
 
     @no_type_check
@@ -104,8 +105,8 @@ class _CellModule(torch.nn.Module):
     def _step(self, input: Any, hx: Any) -> tuple[Tensor, ...]:
         owner = type(self).__name__
         batched = geometry.check_row(owner, "input", input, self.input_size)
-        like = autocast_dtype(self, input)
-        tensors = tuple([getattr(self, name) for name in self._weights])
+        like = autocast_dtype(self, input) if self._prepared is None else None
+        (tensors,) = self._tensors(None)
         if like is not None:
             tensors = tuple([t.to(like) for t in tensors])
             input = input.to(like)
@@ -129,10 +130,26 @@ class _CellModule(torch.nn.Module):
         new = self._run(input, states, tensors)
         return new if batched else tuple([s.squeeze(0) for s in new])
 
+    def _prepare(self, weights: str) -> None:
+        super()._prepare(weights)
+        self._kernel = None
+
+    def _tensors(self, like: torch.dtype | None) -> tuple[tuple[Tensor, ...], ...]:
+        return (tuple([getattr(self, name) for name in self._weights]),)
+
     def _run(self, x: Tensor, states: tuple[Tensor, ...], tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         if autocast_is_on(x.device.type):
             with torch.autocast(x.device.type, enabled=False):
                 return engine_step(self.program, (x,), states, tensors, self.engine)[1]
+        if self.engine == "native" or self._prepared is not None:
+            rows = tuple([s.unsqueeze(0) for s in states])
+            lean = lean_step(self.program, (x,), rows, (tensors,), self.engine, self._prepared)
+            if lean is not None:
+                return tuple([s.squeeze(0) for s in lean[1]])
+            if self._prepared is not None:
+                raise EngineError(
+                    "weights: a prepared module computes outputs alone, in eager mode; for derivatives use the original"
+                )
         return engine_step(self.program, (x,), states, tensors, self.engine)[1]
 
 

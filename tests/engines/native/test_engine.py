@@ -9,7 +9,7 @@ import torch
 
 from gatewise import cells, nn
 from gatewise.engines import native
-from gatewise.engines.native import engine
+from gatewise.engines.native import memory
 from gatewise.engines.reference import unroll
 from gatewise.spec.derivative import recorded
 from gatewise.spec.program import bind
@@ -86,21 +86,21 @@ def test_bits_do_not_depend_on_threads(library, name, steps, rows, hidden):
 def kernel_only(program, inputs, states, tensors):
     """A run whose products outside the kernel use one thread: torch's own depend on the number."""
     wanted = torch.get_num_threads()
-    original = engine._Compiled.launch
+    original = memory.Job.run
 
-    def launch(self, *arguments):
+    def run(self):
         torch.set_num_threads(wanted)
         try:
-            original(self, *arguments)
+            original(self)
         finally:
             torch.set_num_threads(1)
 
     torch.set_num_threads(1)
-    engine._Compiled.launch = launch
+    memory.Job.run = run
     try:
         return native.run(program, inputs, states, tensors)
     finally:
-        engine._Compiled.launch = original
+        memory.Job.run = original
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -172,7 +172,7 @@ def test_a_forked_child_runs_by_itself(library):
 def _in_child_on_one_thread(queue, layer, x):
     torch.set_num_threads(1)
     # The library decides by itself: it is told that there are two.
-    engine.torch.get_num_threads = lambda: 2
+    torch.get_num_threads = lambda: 2
     _in_child(queue, layer, x)
 
 

@@ -1,6 +1,10 @@
 """The native CPU engine: programs over time in C++, without a compiler at run time (docs/architecture.md)."""
 
-from gatewise.engines.native.engine import can_run, run
+from gatewise.engines.native.engine import can_run, run, run_together
 from gatewise.engines.native.library import loaded, reason_absent
+from gatewise.engines.native.prepared import FORMATS, PreparedLayer
+from gatewise.engines.native.single import can_step, step
 
-__all__ = ["can_run", "loaded", "reason_absent", "run"]
+__all__ = [
+    "FORMATS", "PreparedLayer", "can_run", "can_step", "loaded", "reason_absent", "run", "run_together", "step",
+]  # fmt: skip

@@ -125,6 +125,11 @@ def _load() -> tuple[Library | None, str | None]:
     handle.gatewise_plan_make.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.POINTER(ctypes.c_void_p)]
     handle.gatewise_plan_free.argtypes = [ctypes.c_void_p]
     handle.gatewise_run.argtypes = [ctypes.c_void_p, ctypes.POINTER(Call)]
+    handle.gatewise_run_together.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32]
+    handle.gatewise_prepared_size.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(ctypes.c_int64)]
+    handle.gatewise_prepare.argtypes = [
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_int64,
+    ]  # fmt: skip
     handle.gatewise_apply.argtypes = [ctypes.c_int, ctypes.c_int, *[ctypes.c_void_p] * 4, ctypes.c_int64]
     return Library(path, handle, _share_pool(handle)), None
 

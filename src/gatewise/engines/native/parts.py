@@ -41,8 +41,8 @@ class InputProduct:
         vector: The node that is multiplied.
         tensor: The matrix.
         members: Its parts.
-        ahead: Whether the kernel computes them, a block of steps ahead of the loop, because nothing else reads them; otherwise torch
-            does, as one product over all steps.
+        ahead: Whether the kernel computes them, a block of steps ahead of the loop, because nothing else reads them;
+            otherwise torch does, as one product over all steps.
     """
 
     vector: int

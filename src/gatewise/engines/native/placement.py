@@ -18,9 +18,9 @@ class Source:
     """Where a buffer of the plan comes from.
 
     ``kind`` is "input" (index: the stream), "initial" or "final" (the state), "value" (the node: something that is
-    ready before the kernel), "static" (the node), "bias" (index: the group of products that run ahead; column: where in its biases),
-    "const" (number: its value), "sequence" (the node: a new result)
-    or "panel" (index: the panel; column: where in its rows).
+    ready before the kernel), "static" (the node), "bias" (index: the group of products that run ahead; column: where
+    in its biases), "const" (number: its value), "sequence" (the node: a new result) or "panel" (index: the panel;
+    column: where in its rows).
     """
 
     kind: str

@@ -1,0 +1,164 @@
+"""One step of a stack of layers with as little around the kernel as possible: for streams."""
+
+from __future__ import annotations
+
+import ctypes
+from array import array
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gatewise.engines.native.library import Call, reason_absent, threads
+from gatewise.engines.native.memory import BYTES, Plan, plan_of
+from gatewise.engines.native.prepared import PreparedLayer
+from gatewise.spec.program import Program
+
+__all__ = ["MOST_ROWS", "can_step", "step"]
+
+MOST_ROWS = 5
+"""More rows than these are packed in each call, so that torch's product is the faster one for a single step."""
+_PLAIN = (Tensor, torch.nn.Parameter)
+_MOVING = ("input", "initial", "final", "sequence")
+
+
+class _Single:
+    """Descriptors of a plan's memory for one step of so many rows. One thread uses it at a time."""
+
+    def __init__(self, plan: Plan, rows: int) -> None:
+        self.plan, self.rows, self.owner = plan, rows, None
+        described: list[int] = []
+        # Where in `described` an address stands, and whose: of what moves from call to call, and of the weights.
+        self.moving: dict[str, list[tuple[int, int]]] = {kind: [] for kind in _MOVING}
+        self.fixed: list[tuple[int, str, int, int]] = []
+        for kind, index, column, width, unit, _ in plan.layout:
+            own = width if unit else 1
+            if kind == "const":
+                described += (plan.constants[index].data_ptr(), 0, 0, 1)
+                continue
+            if kind in _MOVING:
+                self.moving[kind].append((len(described), int(index)))
+            else:
+                self.fixed.append((len(described), kind, int(index), column * plan.element))
+            described += (0, 0, 0 if kind in ("static", "bias") else own, rows * own)
+        self.buffers = array("q", described)
+        self.call = Call(self.buffers.buffer_info()[0], None, 1, rows)
+        self.reference = ctypes.byref(self.call)
+        self.run_plan = plan.library.handle.gatewise_run
+
+    def run(
+        self, inputs: list[int], initial: list[int], final: list[int], output: int, streams: Sequence[Tensor],
+        tensors: Sequence[Tensor], prepared: PreparedLayer | None,
+    ) -> None:  # fmt: skip
+        """Runs the step on memory at these addresses; ``streams`` are the tensors that lie at ``inputs``."""
+        plan, buffers, call = self.plan, self.buffers, self.call
+        kept: list[Any] = []
+        if prepared is None or prepared is not self.owner or plan.outer.order:
+            self._fix(streams, tensors, prepared, kept)
+            self.owner = None if plan.outer.order else prepared
+        elif prepared is not None:
+            prepared.of(plan)  # refuses weights that have changed
+        for addresses, kind in ((inputs, "input"), (initial, "initial"), (final, "final")):
+            for place, index in self.moving[kind]:
+                buffers[place] = addresses[index]
+        for place, _ in self.moving["sequence"]:
+            buffers[place] = output
+        team = threads()
+        call.threads, call.parallel = team, plan.library.parallel if team > 1 else None
+        code = self.run_plan(plan.handle, self.reference)
+        if code:
+            plan.library.check(code)
+
+    def _fix(
+        self,
+        streams: Sequence[Tensor],
+        tensors: Sequence[Tensor],
+        prepared: PreparedLayer | None,
+        kept: list[Any],
+    ) -> None:
+        """Puts in the addresses of what belongs to the weights, and of what torch computes before the step."""
+        plan, outer, call = self.plan, self.plan.outer, self.call
+        if prepared is None:
+            static, biases = outer.static(tensors, plan.dtype), outer.biases(tensors)
+            weights = plan.matrices(tensors, kept)
+            call.weights, call.prepared, call.prepared_size = weights.buffer_info()[0], None, 0
+            kept.append(weights)
+        else:
+            packed, static, biases = prepared.of(plan)
+            call.prepared, call.prepared_size = packed.data_ptr(), packed.numel()
+        ready = static
+        if outer.order:
+            front = outer.front([x.unsqueeze(0) for x in streams], tensors, static, 1, self.rows, None, 0, 0)
+            ready = {node: value.contiguous() for node, value in front.items()}
+        values = {"static": static, "bias": biases, "value": ready}
+        for place, kind, index, offset in self.fixed:
+            tensor = values[kind][index]
+            self.buffers[place] = tensor.data_ptr() + offset
+            self.buffers[place + 3] = tensor.numel() - offset // plan.element
+        kept.append(values)
+
+
+@lru_cache(maxsize=256)
+def _idle(plan: Plan, rows: int) -> list[_Single]:
+    """Those that no thread is using."""
+    return []
+
+
+def can_step(
+    program: Program, inputs: Sequence[Tensor], states: Sequence[Tensor], layers: Sequence[Sequence[Tensor]],
+    prepared: bool,
+) -> bool:  # fmt: skip
+    """Whether a step of plain tensors that nobody differentiates is the library's, and worth a call of it.
+
+    Args:
+        program: The step, without random masks.
+        inputs: (batch, width) each.
+        states: (layers, batch, width) each.
+        layers: The parameters of each layer.
+        prepared: Whether the parameters are packed.
+    """
+    x = inputs[0]
+    if not x.is_cpu or x.dtype not in BYTES or reason_absent() is not None or not x.shape[0]:
+        return False
+    if not prepared and x.shape[0] > MOST_ROWS:
+        return False
+    if torch._C._functorch.maybe_current_level() is not None or torch._C._len_torch_dispatch_stack():
+        return False
+    if not plan_of(program, inputs, states, layers[0]).steps:
+        return False
+    graded = torch.is_grad_enabled()
+    for tensors in (inputs, states, *layers):
+        for tensor in tensors:
+            if type(tensor) not in _PLAIN or (graded and tensor.requires_grad) or tensor.dtype not in BYTES:
+                return False
+    return True
+
+
+def step(
+    program: Program, inputs: Sequence[Tensor], states: Sequence[Tensor], layers: Sequence[Sequence[Tensor]],
+    prepared: Sequence[PreparedLayer] | None = None,
+) -> tuple[Tensor, tuple[Tensor, ...]]:  # fmt: skip
+    """One step of all layers: (output, next states). Arguments as in :func:`can_step`; nothing is differentiable."""
+    streams = [x.contiguous() for x in inputs]
+    states = [x.contiguous() for x in states]
+    new = tuple([torch.empty_like(x) for x in states])
+    rows = streams[0].shape[0]
+    own_states = states if len(layers) == 1 else None
+    for k, tensors in enumerate(layers):
+        own = own_states or [x[k] for x in states]
+        plan = plan_of(program, streams, own, tensors)
+        idle = _idle(plan, rows)
+        single = idle.pop() if idle else _Single(plan, rows)
+        offsets = [k * rows * width * plan.element for width in plan.state_widths]
+        output = torch.empty((rows, plan.output_width), dtype=plan.dtype)
+        single.run(
+            [x.data_ptr() for x in streams],
+            [x.data_ptr() + at for x, at in zip(states, offsets, strict=True)],
+            [x.data_ptr() + at for x, at in zip(new, offsets, strict=True)],
+            output.data_ptr(), streams, tensors, None if prepared is None else prepared[k],
+        )  # fmt: skip
+        idle.append(single)
+        streams = [output]
+    return streams[0], new
