@@ -24,7 +24,10 @@ from gatewise.errors import EngineError
 from gatewise.spec.derivative import OUTPUT, Names, differentiate, recorded
 from gatewise.spec.program import Program, bind
 
-__all__ = ["RecurrenceResult", "recurrence"]
+__all__ = [
+    "Derivative", "RecurrenceCall", "RecurrenceResult", "apply_call", "is_plain", "may_differentiate", "recurrence",
+    "sequence_names", "unshared",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,8 @@ class RecurrenceResult:
 
 
 @dataclass(frozen=True)
-class _Call:
-    """All of a call that is no tensor."""
+class RecurrenceCall:
+    """All of a call that is no tensor; its operands are one list: inputs, states, tensors, seed."""
 
     program: Program
     reverse: bool
@@ -66,7 +69,7 @@ class _Call:
 
     def result(self, outputs: Sequence[Tensor]) -> RecurrenceResult:
         """Flat outputs by name."""
-        names = _sequence_names(self.program)
+        names = sequence_names(self.program)
         states = len(names) + len(self.program.states)
         return RecurrenceResult(
             dict(zip(names, outputs[: len(names)], strict=True)),
@@ -75,7 +78,8 @@ class _Call:
         )
 
 
-def _sequence_names(program: Program) -> list[str]:
+def sequence_names(program: Program) -> list[str]:
+    """The sequences that a program gives, in order."""
     names = [] if program.output is None else [OUTPUT]
     return names + [f"emit:{name}" for name, _ in program.emits]
 
@@ -88,7 +92,7 @@ def _program(text: str) -> Program:
 # --- running
 
 
-def _run_flat(call: _Call, operands: Sequence[Tensor], **extra: Any) -> tuple[Tensor, ...]:
+def _run_flat(call: RecurrenceCall, operands: Sequence[Tensor], **extra: Any) -> tuple[Tensor, ...]:
     """Runs the chosen engine; no output shares memory with another or with an operand."""
     inputs, states, tensors, seed = call.split(operands)
     result = launch(
@@ -96,10 +100,11 @@ def _run_flat(call: _Call, operands: Sequence[Tensor], **extra: Any) -> tuple[Te
         reverse=call.reverse, seed=seed, stream=call.stream, start=call.start, engine=call.engine, **extra,
     )  # fmt: skip
     outputs = (*result.sequences.values(), *result.states, *result.gradients)
-    return outputs if result.fresh else _fresh(outputs, operands)
+    return outputs if result.fresh else unshared(outputs, operands)
 
 
-def _fresh(outputs: Sequence[Tensor], operands: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def unshared(outputs: Sequence[Tensor], operands: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The outputs, copied where one shares memory with another or with an operand."""
     taken = {tensor.untyped_storage().data_ptr() for tensor in operands}
     fresh = []
     for tensor in outputs:
@@ -123,11 +128,11 @@ def _operator(
     inputs: list[Tensor], states: list[Tensor], tensors: list[Tensor], seed: Tensor | None, program: str,
     reverse: bool, stream: int, start: int, engine: str,
 ) -> list[Tensor]:  # fmt: skip
-    call = _Call(_program(program), reverse, stream, start, engine, seed is not None)
+    call = RecurrenceCall(_program(program), reverse, stream, start, engine, seed is not None)
     return list(_run_flat(call, [*inputs, *states, *tensors, *([] if seed is None else [seed])]))
 
 
-def _through_operator(call: _Call, operands: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def _through_operator(call: RecurrenceCall, operands: Sequence[Tensor]) -> tuple[Tensor, ...]:
     inputs, states, tensors, seed = call.split(operands)
     return tuple(
         _operator(
@@ -162,68 +167,97 @@ def _fake(  # type: ignore[no-untyped-def]
 
 
 def _derivative_call(
-    call: _Call, cotangents: tuple[str, ...], inputs: tuple[str, ...], tensors: tuple[str, ...], again: bool
-) -> _Call:
+    call: RecurrenceCall,
+    cotangents: tuple[str, ...],
+    inputs: tuple[str, ...],
+    tensors: tuple[str, ...],
+    again: bool,
+) -> RecurrenceCall:
     program = differentiate(call.program, cotangents, inputs, tensors)
     program = recorded(program) if again else program
-    return _Call(program, not call.reverse, call.stream, call.start, call.engine, call.has_seed)
+    return RecurrenceCall(program, not call.reverse, call.stream, call.start, call.engine, call.has_seed)
 
 
-def _backward(
-    call: _Call, operands: Sequence[Tensor], outputs: Sequence[Tensor], gradients: Sequence[Tensor | None],
-    needed: Sequence[bool], again: bool, apply: Any,
-) -> list[Tensor | None]:  # fmt: skip
-    """Cotangents of the operands: one run of the derivative's program the other way in time.
+@dataclass(frozen=True)
+class Derivative:
+    """The run of the derivative's program that a backward pass comes down to.
 
-    Args:
-        call, operands: The forward call.
-        outputs: Its sequences, in order.
-        gradients: A cotangent for each of its outputs, or None.
-        needed: Which operands need one.
-        again: Whether the derivative will itself be differentiated.
-        apply: How to call the operator.
+    Attributes:
+        call, operands: What to run.
+        needed: Which operands of the forward call need a cotangent.
+        forward: The forward call.
     """
-    program = call.program
-    inputs, states, tensors, seed = call.split(operands)
-    needs = call.split(needed)
-    names_given = _sequence_names(program)
-    after = len(names_given) + len(program.states)
-    given = dict(zip(names_given, gradients[: len(names_given)], strict=True))
-    given_states, given_sums = gradients[len(names_given) : after], gradients[after:]
-    sequences = dict(zip(names_given, outputs, strict=True))
-    wanted_inputs = tuple(
-        s.name for s, need in zip(program.inputs, needs[0], strict=True) if need and not s.boolean
-    )
-    wanted_tensors = tuple(t.name for t, need in zip(program.tensors, needs[2], strict=True) if need)
-    present = {name: g for name, g in given.items() if g is not None}
-    sums = {f"sum:{t.name}": g for t, g in zip(program.gradients, given_sums, strict=True) if g is not None}
-    derived = _derivative_call(call, (*present, *sums), wanted_inputs, wanted_tensors, again)
 
-    names = Names.of(program)
-    streams = {stream.name: x for stream, x in zip(program.inputs, inputs, strict=True)}
-    streams |= {names.cotangent(name): g for name, g in present.items()}
-    streams |= {names.saved(node): sequences[holder] for node, holder in program.held.items()}
-    read = {stream.name for stream in derived.program.inputs}
-    for state, first, node in zip(program.states, states, program.next, strict=True):
-        if names.previous(state.name) in read:
-            streams[names.previous(state.name)] = _shifted(sequences[program.held[node]], first, call.reverse)
-    weights = {spec.name: tensor for spec, tensor in zip(program.tensors, tensors, strict=True)}
-    weights |= {names.cotangent(name): g for name, g in sums.items()}
-    carried = [
-        torch.zeros_like(state) if g is None else g for state, g in zip(states, given_states, strict=True)
-    ]
-    flat = [streams[s.name] for s in derived.program.inputs] + carried
-    flat += [weights[t.name] for t in derived.program.tensors] + ([seed] if call.has_seed else [])
-    result = derived.result(apply(derived, flat))
+    call: RecurrenceCall
+    operands: list[Tensor]
+    needed: Sequence[bool]
+    forward: RecurrenceCall
 
-    made = {spec.name: g for spec, g in zip(derived.program.gradients, result.gradients, strict=True)}
-    found: list[Tensor | None] = [
-        result.sequences.get(f"emit:{names.cotangent(s.name)}") if need else None
-        for s, need in zip(program.inputs, needs[0], strict=True)
-    ]
-    found += [g if need else None for g, need in zip(result.states, needs[1], strict=True)]
-    found += [made.get(t.name) if need else None for t, need in zip(program.tensors, needs[2], strict=True)]
-    return found
+    @classmethod
+    def of(
+        cls, call: RecurrenceCall, operands: Sequence[Tensor], outputs: Sequence[Tensor],
+        gradients: Sequence[Tensor | None], needed: Sequence[bool], again: bool,
+    ) -> Derivative:  # fmt: skip
+        """The derivative of a call.
+
+        Args:
+            call, operands: The forward call.
+            outputs: Its sequences, in order.
+            gradients: A cotangent for each of its outputs, or None.
+            needed: Which operands need one.
+            again: Whether the derivative will itself be differentiated.
+        """
+        program = call.program
+        inputs, states, tensors, seed = call.split(operands)
+        needs = call.split(needed)
+        names_given = sequence_names(program)
+        after = len(names_given) + len(program.states)
+        given = dict(zip(names_given, gradients[: len(names_given)], strict=True))
+        given_states, given_sums = gradients[len(names_given) : after], gradients[after:]
+        sequences = dict(zip(names_given, outputs, strict=True))
+        wanted_inputs = tuple(
+            s.name for s, need in zip(program.inputs, needs[0], strict=True) if need and not s.boolean
+        )
+        wanted_tensors = tuple(t.name for t, need in zip(program.tensors, needs[2], strict=True) if need)
+        present = {name: g for name, g in given.items() if g is not None}
+        sums = {
+            f"sum:{t.name}": g for t, g in zip(program.gradients, given_sums, strict=True) if g is not None
+        }
+        derived = _derivative_call(call, (*present, *sums), wanted_inputs, wanted_tensors, again)
+
+        names = Names.of(program)
+        streams = {stream.name: x for stream, x in zip(program.inputs, inputs, strict=True)}
+        streams |= {names.cotangent(name): g for name, g in present.items()}
+        streams |= {names.saved(node): sequences[holder] for node, holder in program.held.items()}
+        read = {stream.name for stream in derived.program.inputs}
+        for state, first, node in zip(program.states, states, program.next, strict=True):
+            if names.previous(state.name) in read:
+                streams[names.previous(state.name)] = _shifted(
+                    sequences[program.held[node]], first, call.reverse
+                )
+        weights = {spec.name: tensor for spec, tensor in zip(program.tensors, tensors, strict=True)}
+        weights |= {names.cotangent(name): g for name, g in sums.items()}
+        carried = [
+            torch.zeros_like(state) if g is None else g for state, g in zip(states, given_states, strict=True)
+        ]
+        flat = [streams[s.name] for s in derived.program.inputs] + carried
+        flat += [weights[t.name] for t in derived.program.tensors] + ([seed] if call.has_seed else [])
+        return cls(derived, flat, needed, call)
+
+    def cotangents(self, outputs: Sequence[Tensor]) -> list[Tensor | None]:
+        """Cotangents of the forward call's operands from what the run gave."""
+        program, names = self.forward.program, Names.of(self.forward.program)
+        result, needs = self.call.result(outputs), self.forward.split(self.needed)
+        made = {spec.name: g for spec, g in zip(self.call.program.gradients, result.gradients, strict=True)}
+        found: list[Tensor | None] = [
+            result.sequences.get(f"emit:{names.cotangent(s.name)}") if need else None
+            for s, need in zip(program.inputs, needs[0], strict=True)
+        ]
+        found += [g if need else None for g, need in zip(result.states, needs[1], strict=True)]
+        found += [
+            made.get(t.name) if need else None for t, need in zip(program.tensors, needs[2], strict=True)
+        ]
+        return found
 
 
 def _shifted(sequence: Tensor, first: Tensor, reverse: bool) -> Tensor:
@@ -242,14 +276,14 @@ class _Recurrence(torch.autograd.Function):
         return super(torch.autograd.Function, cls).apply(*args)  # type: ignore[misc]
 
     @staticmethod
-    def forward(call: _Call, plain: bool, *operands: Tensor) -> tuple[Tensor, ...]:
+    def forward(call: RecurrenceCall, plain: bool, *operands: Tensor) -> tuple[Tensor, ...]:
         return _run_flat(call, operands) if plain else _through_operator(call, operands)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         call, _, *operands = inputs
         ctx.call = call
-        ctx.sequences = len(_sequence_names(call.program))
+        ctx.sequences = len(sequence_names(call.program))
         ctx.operands = len(operands)
         ctx.save_for_backward(*operands, *output[: ctx.sequences])
         ctx.set_materialize_grads(False)
@@ -258,16 +292,16 @@ class _Recurrence(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
         saved = ctx.saved_tensors
         operands, outputs = saved[: ctx.operands], saved[ctx.operands :]
-        found = _backward(
-            ctx.call, operands, outputs, gradients, ctx.needs_input_grad[2:], torch.is_grad_enabled(), _apply
-        )
+        again = torch.is_grad_enabled()
+        derivative = Derivative.of(ctx.call, operands, outputs, gradients, ctx.needs_input_grad[2:], again)
+        found = derivative.cotangents(apply_call(derivative.call, derivative.operands))
         return (None, None, *found, *([None] if ctx.call.has_seed else []))
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     streams, states, tensors, seed, program, reverse, stream, start, engine = inputs
-    ctx.call = _Call(_program(program), reverse, stream, start, engine, seed is not None)
-    ctx.sequences = len(_sequence_names(ctx.call.program))
+    ctx.call = RecurrenceCall(_program(program), reverse, stream, start, engine, seed is not None)
+    ctx.sequences = len(sequence_names(ctx.call.program))
     operands = [*streams, *states, *tensors, *([] if seed is None else [seed])]
     ctx.operands = len(operands)
     ctx.save_for_backward(*operands, *output[: ctx.sequences])
@@ -278,10 +312,11 @@ def _operator_backward(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, .
     saved = ctx.saved_tensors
     operands, outputs = saved[: ctx.operands], saved[ctx.operands :]
     needed = [flag for group in ctx.needs_input_grad[:3] for flag in group]
-    call: _Call = ctx.call
+    call: RecurrenceCall = ctx.call
     if call.has_seed:
         needed.append(False)
-    found = _backward(call, operands, outputs, gradients, needed, False, _through_operator)
+    derivative = Derivative.of(call, operands, outputs, gradients, needed, False)
+    found = derivative.cotangents(_through_operator(derivative.call, derivative.operands))
     i, s, _ = call.counts
     return found[:i], found[i : i + s], found[i + s :], None, None, None, None, None, None
 
@@ -301,7 +336,7 @@ def _vmap(info: Any, in_dims: Any, *args: Any) -> tuple[list[Tensor], list[int]]
         folded = [_fold(x, d, size, axis=1) for x, d in zip(inputs, flat_dims[:i], strict=True)]
         folded_states = [_fold(x, d, size, axis=0) for x, d in zip(states, flat_dims[i : i + s], strict=True)]
         outputs = _operator(folded, folded_states, tensors, None, program, reverse, stream, start, engine)
-        sequences = len(_sequence_names(parsed))
+        sequences = len(sequence_names(parsed))
         axes = [1] * sequences + [0] * (len(outputs) - sequences)
         return [x.unflatten(axis, (size, -1)) for x, axis in zip(outputs, axes, strict=True)], axes
     rows = []
@@ -329,7 +364,7 @@ def _pick(value: Any, dims: Any, k: int) -> Any:
 # --- the way in
 
 
-def _is_plain(operands: Sequence[Tensor]) -> bool:
+def is_plain(operands: Sequence[Tensor]) -> bool:
     """Whether these are ordinary tensors in eager mode, so that nothing needs the dispatcher."""
     return (
         torch._C._functorch.maybe_current_level() is None
@@ -338,10 +373,11 @@ def _is_plain(operands: Sequence[Tensor]) -> bool:
     )
 
 
-def _apply(call: _Call, operands: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def apply_call(call: RecurrenceCall, operands: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Runs a call, differentiably where an operand asks for it."""
     if torch.compiler.is_compiling():
         return _through_operator(call, operands)
-    plain = _is_plain(operands)
+    plain = is_plain(operands)
     if plain and not (torch.is_grad_enabled() and any(x.requires_grad for x in operands)):
         with torch.no_grad():
             return _run_flat(call, operands)
@@ -350,7 +386,8 @@ def _apply(call: _Call, operands: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return result
 
 
-def _may_differentiate(operands: Sequence[Tensor]) -> bool:
+def may_differentiate(operands: Sequence[Tensor]) -> bool:
+    """Whether a derivative of a call on these may be asked for."""
     if not torch.is_grad_enabled():
         return False
     if not torch.compiler.is_compiling() and torch._C._functorch.maybe_current_level() is not None:
@@ -398,16 +435,16 @@ def recurrence(
     """
     operands = [*inputs, *states, *tensors]
     if prepared is not None:
-        if torch.compiler.is_compiling() or not _is_plain(operands) or _may_differentiate(operands):
+        if torch.compiler.is_compiling() or not is_plain(operands) or may_differentiate(operands):
             raise EngineError(
                 "weights: a prepared module computes outputs alone, in eager mode; for derivatives, torch.func or "
                 "torch.compile use the original module, or detach the input"
             )
-        call = _Call(program, reverse, stream, start, "native", seed is not None)
+        call = RecurrenceCall(program, reverse, stream, start, "native", seed is not None)
         operands += [] if seed is None else [seed]
         with torch.no_grad():
             return call.result(_run_flat(call, operands, prepared=prepared))
-    if _may_differentiate(operands):
+    if may_differentiate(operands):
         program = recorded(program)
-    call = _Call(program, reverse, stream, start, engine, seed is not None)
-    return call.result(_apply(call, [*operands, *([] if seed is None else [seed])]))
+    call = RecurrenceCall(program, reverse, stream, start, engine, seed is not None)
+    return call.result(apply_call(call, [*operands, *([] if seed is None else [seed])]))

@@ -10,7 +10,8 @@ from torch.utils.checkpoint import checkpoint
 
 from gatewise.engines.call import StackCall, StackResult
 from gatewise.engines.geometry import check_call
-from gatewise.engines.operators import RecurrenceResult, recurrence
+from gatewise.engines.operators import RecurrenceCall, RecurrenceResult, recurrence
+from gatewise.engines.together import can_run_together, run_together
 from gatewise.spec.program import Program
 from gatewise.spec.transforms import prepared
 
@@ -45,10 +46,7 @@ def run_stack(call: StackCall) -> StackResult:
     finals: list[list[Tensor]] = [[] for _ in call.program.states]
     for layer in range(call.num_layers):
         outputs = []
-        for direction in range(call.directions):
-            index = layer * call.directions + direction
-            reverse = call.reverse or direction == 1
-            result = _direction(call, program, index, layer_inputs, extras, reverse)
+        for result in _layer(call, program, layer, layer_inputs, extras):
             outputs.append(result.sequences["output"])
             for listed, final in zip(finals, result.states, strict=True):
                 listed.append(final)
@@ -79,11 +77,35 @@ def _extra_streams(call: StackCall) -> dict[str, Tensor]:
     return extras
 
 
-def _direction(
+def _layer(
+    call: StackCall, program: Program, layer: int, layer_inputs: tuple[Tensor, ...], extras: dict[str, Tensor]
+) -> list[RecurrenceResult]:
+    """One layer in its directions, both at once where an engine can."""
+    first = layer * call.directions
+    if call.directions == 2 and call.checkpoint_every is None and call.prepared is None:
+        calls, operands = [], []
+        for direction in range(2):
+            inputs, states, tensors = _operands(
+                call, program, first + direction, layer_inputs, extras, direction == 1
+            )
+            seed = [] if call.seed is None else [call.seed]
+            operands.append([*inputs, *states, *tensors, *seed])
+            calls.append(
+                RecurrenceCall(program, direction == 1, first + direction, 0, call.engine, bool(seed))
+            )
+        if can_run_together(calls, operands):
+            return run_together(calls, operands)
+    return [
+        _direction(call, program, first + direction, layer_inputs, extras, call.reverse or direction == 1)
+        for direction in range(call.directions)
+    ]
+
+
+def _operands(
     call: StackCall, program: Program, index: int, layer_inputs: tuple[Tensor, ...], extras: dict[str, Tensor],
     reverse: bool,
-) -> RecurrenceResult:  # fmt: skip
-    """One layer in one direction."""
+) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:  # fmt: skip
+    """Inputs, states and parameters of one layer in one direction."""
     streams = {s.name: x for s, x in zip(call.program.inputs, layer_inputs, strict=True)} | extras
     if call.resets is not None and call.reset_states is not None:
         steps, rows = layer_inputs[0].shape[:2]
@@ -94,8 +116,15 @@ def _direction(
             reset = extras["reset"]
             streams["reset"] = torch.cat([reset[1:], torch.zeros_like(reset[:1])])
     inputs = [streams[stream.name] for stream in program.inputs]
-    states = [state[index] for state in call.states]
-    tensors = list(call.tensors[index])
+    return inputs, [state[index] for state in call.states], list(call.tensors[index])
+
+
+def _direction(
+    call: StackCall, program: Program, index: int, layer_inputs: tuple[Tensor, ...], extras: dict[str, Tensor],
+    reverse: bool,
+) -> RecurrenceResult:  # fmt: skip
+    """One layer in one direction."""
+    inputs, states, tensors = _operands(call, program, index, layer_inputs, extras, reverse)
     if call.prepared is not None:
         return recurrence(
             program, inputs, states, tensors,

@@ -263,7 +263,8 @@ def normalize(vector: Operand, name: str = "norm", *, shift: bool = True, eps: f
     inverse = Value(builder, builder.inverse_width(width))
     centred = value - Value(builder, builder.sum(value.index)) * inverse
     variance = Value(builder, builder.sum((centred * centred).index)) * inverse
-    result = centred / sqrt(variance + eps)
+    # One division a row: over the units, and in the derivative, there are products alone.
+    result = centred * (1 / sqrt(variance + eps))
     stack, _, part = name.partition(".")
     result = result * parameter(builder, f"{stack}_gain", part or "all", width, "gain", "ones")
     if shift:

@@ -187,7 +187,14 @@ class _Builder(Placement):
         segment = self.segment[index]
         block = self.block(segment, node.width)
         homes = list(self.homes[index])
-        if node.op == "spread" and not homes:
+        if node.op == "spread" and not homes and index not in self.totals:
+            return
+        total = (
+            self.buffer(Source("total", index), self.width(index), 1, False) if index in self.totals else None
+        )
+        if total is not None and node.op == "mul" and not self.users[index] and not homes:
+            operands = tuple(self.read(i, segment, block) for i in node.args)
+            block.instructions.append(Instruction("multiply_add", total, (*operands, total)))
             return
         if node.width == 1:
             result = self.row_slot(index)
@@ -196,6 +203,8 @@ class _Builder(Placement):
         else:
             result = self.temporary(index, block)
         block.instructions.append(self._instruction(index, node, result, segment, block))
+        if total is not None:
+            block.instructions.append(Instruction("add", total, (total, result)))
         store = "store_truth" if node.boolean else "copy"
         for slot in homes:
             truth = self.words.buffers[slot.number][0] if slot.kind == "buffer" else 0

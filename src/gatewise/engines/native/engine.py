@@ -55,6 +55,7 @@ class _Started:
             values["sequence"],
             values["panel"],
             values["final"],
+            values["total"],
             self.tensors,
             self.steps,
             self.rows,
@@ -79,6 +80,7 @@ def _start(
         "input": inputs, "initial": states, "static": static, "bias": biases, "const": plan.constants,
         "value": outer.front(inputs, tensors, static, steps, rows, seed, stream, start),
         "panel": [torch.empty((steps, rows, width), dtype=dtype) for width in plan.panel_widths],
+        "total": {node: torch.zeros((rows, width), dtype=dtype) for node, width in plan.totals},
         "final": [torch.empty((rows, width), dtype=dtype) for width in plan.state_widths],
         "sequence": {
             node: torch.empty((steps, rows, width), dtype=kind) for node, width, kind in plan.sequences

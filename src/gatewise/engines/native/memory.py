@@ -65,6 +65,7 @@ class Plan:
             (source.index, row[1], torch.bool if row[0] else self.dtype)
             for source, row in rows if source.kind == "sequence"
         ]  # fmt: skip
+        self.totals = [(source.index, row[1]) for source, row in rows if source.kind == "total"]
         self.layout = [
             (source.kind, source.number if source.kind == "const" else source.index, source.column,
              width, unit, bool(per_step))

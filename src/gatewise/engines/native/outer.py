@@ -191,7 +191,7 @@ class Outer:
 
     def results(
         self, ready: Mapping[int, Tensor], sequences: Mapping[int, Tensor], panels: Sequence[Tensor],
-        finals: Sequence[Tensor], tensors: Sequence[Tensor], steps: int, rows: int,
+        finals: Sequence[Tensor], totals: Mapping[int, Tensor], tensors: Sequence[Tensor], steps: int, rows: int,
     ) -> RunResult:  # fmt: skip
         """All results of a run from what is ready and what the kernel wrote."""
         program = self.program
@@ -205,6 +205,8 @@ class Outer:
             values[index] = self._back(index, values, by_panel, tensors, steps, rows)
 
         def full(index: int) -> Tensor:
+            if index in totals:
+                return totals[index].unsqueeze(0)  # already added up over time
             return values[index].expand(steps, rows, bind(program.nodes[index].width, self.sizes))
 
         given = [] if program.output is None else [("output", program.output)]

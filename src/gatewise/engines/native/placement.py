@@ -19,8 +19,8 @@ class Source:
 
     ``kind`` is "input" (index: the stream), "initial" or "final" (the state), "value" (the node: something that is
     ready before the kernel), "static" (the node), "bias" (index: the group of products that run ahead; column: where
-    in its biases), "const" (number: its value), "sequence" (the node: a new result) or "panel" (index: the panel;
-    column: where in its rows).
+    in its biases), "const" (number: its value), "sequence" (the node: a new result), "panel" (index: the panel;
+    column: where in its rows) or "total" (the node: its sum over time, for each row of the batch).
     """
 
     kind: str
@@ -42,11 +42,12 @@ class Placement:
         self.state_slots = {state.name: Slot("state", k) for k, state in enumerate(program.states)}
         self.inside = set(self.parts.kernel)
         self.users = self._users()
+        self.panels = self._panels()
+        self.totals = self._totals()
         self.fused = self._fused_bases()
         self.segment = self._segments()
         self.homes: dict[int, list[Slot]] = {}
         self.row_slots: dict[int, Slot] = {}
-        self.panels = self._panels()
         self.ahead = {
             member.chain[-1]: (g, group, k)
             for g, group in enumerate(self.parts.inputs) if group.ahead for k, member in enumerate(group.members)
@@ -75,7 +76,24 @@ class Placement:
             found.add(program.output)
         found |= {i for entry in program.sums for i in entry.args}
         found |= {i for node in self.parts.back for i in self.nodes[node].args}
-        return found & self.inside
+        return (found & self.inside) - self.totals
+
+    def _totals(self) -> set[int]:
+        """Kernel values of which nothing but the sum over time and batch is needed: gradients of vectors.
+
+        They are added up over time in the kernel, row by row, so that the order does not depend on the threads.
+        """
+        program = self.program
+        elsewhere = {node for _, node in program.emits} | set(program.next) | {program.output}
+        elsewhere |= {i for entry in program.sums if len(entry.args) > 1 for i in entry.args}
+        elsewhere |= {i for node in self.parts.back for i in self.nodes[node].args}
+        elsewhere |= {i for group in self.panels for i in group}
+        return {
+            entry.args[0] for entry in program.sums
+            if entry.args[0] in self.inside - elsewhere
+            and self.nodes[entry.args[0]].op not in ("state", *PRODUCTS) and not self.nodes[entry.args[0]].boolean
+            and self.nodes[entry.args[0]].width != 1
+        }  # fmt: skip
 
     def _outgoing(self) -> set[int]:
         """Kernel values that are results by themselves: output and emits."""
@@ -123,6 +141,8 @@ class Placement:
         program = self.program
         groups: list[tuple[int, ...]] = []
         for spec in program.gradients:
+            if spec.kind != "matrix":
+                continue
             entries = {entry.part: entry.args for entry in program.sums if entry.tensor == spec.name}
             several = sum(entry.tensor == spec.name for entry in program.sums) > len(entries)
             if len(entries) == len(spec.parts) and not several and spec.blocks == 1:
