@@ -394,7 +394,7 @@ private:
     void keep(T* result, int32_t entry, int64_t unit, int count, int64_t row, int64_t t) const {
         const Keep& k = plan_.keeps[entry];
         uint32_t which = k.site << 24 | uint32_t(call_.stream & 0xffffff);
-        keep_chunk<T>(result, k, unit, count, uint32_t(row), uint32_t(call_.start + t), which, call_.seed);
+        keep_chunk<T>(result, k, unit, count, uint32_t(row), uint32_t(uint64_t(call_.start) + uint64_t(t)), which, call_.seed);
     }
 
     void wide_block(Own& own, const Block& block, int64_t step, int64_t t, int64_t first, int64_t last, int index,
