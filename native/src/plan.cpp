@@ -93,14 +93,16 @@ struct Checker {
     }
 
     bool products() const {
+        int64_t term = 0;
         for (const Product& p : plan.products) {
             if (!numbers(p.out) || p.out >= plan.first_state()) return false;
             if (int64_t(p.out_offset) + p.columns > plan.width(p.out) || p.width > plan.width(p.out)) return false;
             if (plan.unit(p.out) == 0 && p.columns > 1) return false;
-        
             if (p.base != -1 && !numbers(p.base)) return false;
             if (p.base != -1 && plan.unit(p.base) && plan.width(p.base) < p.out_offset + p.columns) return false;
-            if (int64_t(p.first_term) + p.terms > int64_t(plan.terms.size())) return false;
+            // Each term is of one product: it is packed once, for that product's columns.
+            if (p.first_term != term || term + p.terms > int64_t(plan.terms.size())) return false;
+            term += p.terms;
             for (int32_t k = 0; k < p.terms; k++) {
                 const Term& t = plan.terms[p.first_term + k];
                 const WeightEntry& w = plan.weights[t.weight];
