@@ -59,6 +59,7 @@ bool fits(const gatewise_plan& plan, const gatewise_call& call) {
         const gatewise_buffer& given = call.buffers[k];
         if (!given.data || given.step < 0 || given.row < 0 || given.step > most || given.row > most) return false;
         if (!b.unit && given.row > 1) return false;
+        if (b.filled_by_rows && given.row != 1) return false;
         __int128 last = __int128(b.per_step ? given.step : 0) * (call.steps - 1) +
                         __int128(given.row) * (call.rows - 1) + (b.unit ? b.width : 1);
         if (last > given.size) return false;

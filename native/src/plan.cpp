@@ -245,6 +245,11 @@ int gatewise::read_plan(const int32_t* words, int64_t count, gatewise_plan& plan
     Checker check{plan};
     if (!check.states() || !check.sums() || !check.terms() || !check.products() || !check.segments())
         return GATEWISE_BAD_PLAN;
+    for (const Block& block : plan.blocks)
+        for (int32_t k = block.first; block.per_row && k < block.first + block.count; k++) {
+            int32_t result = plan.instructions[k].result;
+            if (result < plan.first_scratch()) plan.buffers[result].filled_by_rows = true;
+        }
     try {
         for (const Block& block : plan.blocks) plan.used.push_back(slots_of(plan, block));
     } catch (const std::bad_alloc&) {

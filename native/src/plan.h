@@ -15,6 +15,7 @@ struct Buffer {
     int32_t width;  // units a row
     int32_t unit;   // 1: one element a unit; 0: one element a row
     int32_t per_step;  // whether the step's stride counts
+    bool filled_by_rows = false;  // whether a block of one value a row writes it, row after row
 };
 
 struct Scratch {
