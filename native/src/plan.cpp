@@ -3,6 +3,7 @@
 #include "gatewise.h"
 #include "operations.h"
 
+#include <algorithm>
 #include <new>
 
 using namespace gatewise;
@@ -170,17 +171,16 @@ struct Checker {
 };
 
 std::vector<int32_t> slots_of(const gatewise_plan& plan, const Block& block) {
-    std::vector<bool> seen(size_t(plan.slots()), false);
+    std::vector<int32_t> found;
     for (int32_t k = block.first; k < block.first + block.count; k++) {
         const Instruction& i = plan.instructions[k];
         const int32_t operands[] = {i.a, i.b, i.c};
-        if (i.operation != op_sum) seen[i.result] = true;
+        if (i.operation != op_sum) found.push_back(i.result);
         if (i.operation != op_keep)
-            for (int n = 0; n < operands_of(i.operation); n++) seen[operands[n]] = true;
+            for (int n = 0; n < operands_of(i.operation); n++) found.push_back(operands[n]);
     }
-    std::vector<int32_t> found;
-    for (int32_t s = 0; s < plan.slots(); s++)
-        if (seen[s]) found.push_back(s);
+    std::sort(found.begin(), found.end());
+    found.erase(std::unique(found.begin(), found.end()), found.end());
     return found;
 }
 
