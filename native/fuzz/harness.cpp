@@ -164,9 +164,7 @@ void run(const gatewise_plan& plan, const Input& input) {
     gatewise_tests::most_threads() = input.team();
     call.parallel = input.threads() > 1 ? gatewise_tests::parallel : nullptr;
     expect(gatewise_choose_kernel(GATEWISE_PORTABLE) == GATEWISE_OK, "the portable kernel is not there");
-#ifdef GATEWISE_HAS_AVX2
-    if (!input.portable()) gatewise_choose_kernel(GATEWISE_AVX2);
-#endif
+    if (!input.portable()) gatewise_choose_kernel(GATEWISE_AVX2);  // where this processor has it
     int code = gatewise_run(&plan, &call);
     expect(code == GATEWISE_OK || code == GATEWISE_BAD_CALL || code == GATEWISE_NO_MEMORY, "an unknown code");
     expect(!too_small || code != GATEWISE_OK, "memory that is too small was accepted");
