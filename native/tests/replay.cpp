@@ -137,6 +137,6 @@ int main(int count, char** arguments) {
     }
     std::printf("%ld cases, %ld calls, %ld by teams of threads;", totals.cases, totals.calls, teams().load());
     for (const Kernel& kernel : kernels) std::printf(" %s", kernel.name);
-    std::printf("; worst difference %.3f of what rounding may do; %ld failed\n", totals.worst, failures);
+    std::printf("; worst difference %.2g of what rounding may do; %ld failed\n", totals.worst, failures);
     return failures > 0 || totals.cases == 0 || teams() == 0;
 }
