@@ -133,7 +133,9 @@ class Recorder:
         """Runs a call and remembers all that went in and came out."""
         words, numbers = self.plans[plan.value]
         given: Call = call._obj
-        fields = {name: getattr(given, name) for name in ("steps", "rows", "start", "seed", "stream", "reverse")}
+        fields = {
+            name: getattr(given, name) for name in ("steps", "rows", "start", "seed", "stream", "reverse")
+        }
         pointers = _numbers(given.buffers, BUFFER_FIELDS * len(words.buffers))
         buffers = []
         for k, (truth, width, unit, per_step, *_) in enumerate(words.buffers):
@@ -175,7 +177,9 @@ class Recorder:
             again = Call.from_buffer_copy(call)
             again.buffers = ctypes.addressof(array)
             assert self.handle.gatewise_run(plan, ctypes.byref(again)) == 0
-            return list(zip(found, [b.read(c.raw) for c, b in zip(copies, buffers, strict=True)], strict=True))
+            return list(
+                zip(found, [b.read(c.raw) for c, b in zip(copies, buffers, strict=True)], strict=True)
+            )
 
         for b, straight, turned in zip(buffers, outcome(False), outcome(True), strict=True):
             changed = [
@@ -216,7 +220,9 @@ def recording() -> Iterator[Recorder]:
         Words.to_array = to_array  # type: ignore[method-assign]
 
 
-def run(program: Program, sizes: dict[str, int], dtype: torch.dtype, steps: int, rows: int, reverse: bool) -> None:
+def run(
+    program: Program, sizes: dict[str, int], dtype: torch.dtype, steps: int, rows: int, reverse: bool
+) -> None:
     """A forward run and its derivative."""
     generator = torch.Generator().manual_seed(0)
 

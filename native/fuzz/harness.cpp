@@ -1,6 +1,7 @@
 // Runs any plan on any call, on memory of exactly the stated size, so that the address sanitizer sees every access
 // outside. The entry is libFuzzer's; `driver.cpp` runs it on files without libFuzzer.
 #include "input.h"
+#include "kernels_here.h"
 #include "operations.h"
 #include "plan.h"
 #include "team.h"
@@ -163,8 +164,9 @@ void run(const gatewise_plan& plan, const Input& input) {
     call.threads = input.threads();
     gatewise_tests::most_threads() = input.team();
     call.parallel = input.threads() > 1 ? gatewise_tests::parallel : nullptr;
-    expect(gatewise_choose_kernel(GATEWISE_PORTABLE) == GATEWISE_OK, "the portable kernel is not there");
-    if (!input.portable()) gatewise_choose_kernel(GATEWISE_AVX2);  // where this processor has it
+    static const std::vector<gatewise_tests::Kernel> kernels = gatewise_tests::kernels_here();
+    expect(!kernels.empty(), "no kernel is there");
+    gatewise_choose_kernel((input.portable() ? kernels.front() : kernels.back()).number);
     int code = gatewise_run(&plan, &call);
     expect(code == GATEWISE_OK || code == GATEWISE_BAD_CALL || code == GATEWISE_NO_MEMORY, "an unknown code");
     expect(!too_small || code != GATEWISE_OK, "memory that is too small was accepted");

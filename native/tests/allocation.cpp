@@ -2,6 +2,7 @@
 // GATEWISE_NO_MEMORY, keep nothing and write nothing, and the next call must work.
 #include "case.h"
 #include "failing.h"
+#include "kernels_here.h"
 #include "team.h"
 
 #include <cstdio>
@@ -102,8 +103,8 @@ int main(int count, char** arguments) {
                 Plan plan(given);
                 expect(plan.code == GATEWISE_OK, given, "no plan; record the cases again");
                 if (plan.code) continue;
-                for (int kernel : {GATEWISE_PORTABLE, GATEWISE_AVX2}) {
-                    if (gatewise_choose_kernel(kernel) != GATEWISE_OK) continue;
+                for (const Kernel& kernel : kernels_here()) {
+                    gatewise_choose_kernel(kernel.number);
                     check_run(given, plan.made, 1, 1);
                     check_run(given, plan.made, given.made ? 1 : 400, 3);
                 }

@@ -1,6 +1,6 @@
 // The elementary functions against a wider number: the accuracy test of tests/engines/native/test_functions.py for
 // machines without Python. One argument: every how many-th float32 is tried (509: 8.4 million).
-#include "gatewise.h"
+#include "kernels_here.h"
 #include "operations.h"
 
 #include <cmath>
@@ -101,13 +101,12 @@ int main(int count, char** arguments) {
     }
     add_special(wide);
     bool good = stride > 0;
-    for (int kernel : {GATEWISE_PORTABLE, GATEWISE_AVX2}) {
-        if (gatewise_choose_kernel(kernel) != GATEWISE_OK) continue;
-        const char* name = kernel == GATEWISE_PORTABLE ? "portable" : "avx2";
+    for (const gatewise_tests::Kernel& kernel : gatewise_tests::kernels_here()) {
+        gatewise_choose_kernel(kernel.number);
         for (const Function& f : functions) {
-            good &= check<float, double>(f, name, narrow);
+            good &= check<float, double>(f, kernel.name.c_str(), narrow);
             // Where the widest number is a double there is nothing to compare with.
-            if (sizeof(long double) > 8) good &= check<double, long double>(f, name, wide);
+            if (sizeof(long double) > 8) good &= check<double, long double>(f, kernel.name.c_str(), wide);
         }
     }
     return !good;

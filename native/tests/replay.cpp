@@ -6,6 +6,7 @@
 // independent and add up as their square root (Higham and Mary 2019), so that four times sqrt(steps * length) roundings of
 // the largest number of the buffer are allowed. Threads change no bit.
 #include "case.h"
+#include "kernels_here.h"
 #include "team.h"
 
 #include <algorithm>
@@ -19,9 +20,9 @@ namespace {
 
 long failures = 0;
 
-void fail(const Case& given, const char* kernel, const std::string& what) {
+void fail(const Case& given, const std::string& kernel, const std::string& what) {
     failures++;
-    std::printf("FAILED %s (%s): %s\n", given.name.c_str(), kernel, what.c_str());
+    std::printf("FAILED %s (%s): %s\n", given.name.c_str(), kernel.c_str(), what.c_str());
 }
 
 double number(const std::vector<uint8_t>& bytes, int64_t item, int64_t k) {
@@ -61,11 +62,6 @@ double compare(const Case& given, const Buffer& b, const std::vector<uint8_t>& o
     }
     return worst;
 }
-
-struct Kernel {
-    int number;
-    const char* name;
-};
 
 struct Totals {
     long cases = 0, calls = 0;
@@ -125,9 +121,7 @@ void check_file(const std::string& path, const std::vector<Kernel>& kernels, Tot
 }  // namespace
 
 int main(int count, char** arguments) {
-    std::vector<Kernel> kernels;
-    for (const Kernel& kernel : {Kernel{GATEWISE_PORTABLE, "portable"}, Kernel{GATEWISE_AVX2, "avx2"}})
-        if (gatewise_choose_kernel(kernel.number) == GATEWISE_OK) kernels.push_back(kernel);
+    const std::vector<Kernel> kernels = kernels_here();
     Totals totals;
     try {
         for (int k = 1; k < count; k++) check_file(arguments[k], kernels, totals);
@@ -136,7 +130,7 @@ int main(int count, char** arguments) {
         return 1;
     }
     std::printf("%ld cases, %ld calls, %ld by teams of threads;", totals.cases, totals.calls, teams().load());
-    for (const Kernel& kernel : kernels) std::printf(" %s", kernel.name);
+    for (const Kernel& kernel : kernels) std::printf(" %s", kernel.name.c_str());
     std::printf("; worst difference %.2g of what rounding may do; %ld failed\n", totals.worst, failures);
     return failures > 0 || totals.cases == 0 || teams() == 0;
 }
