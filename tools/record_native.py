@@ -4,10 +4,10 @@
 derivative, in float32 and float64, with ragged rows, resets, zoneout and recurrent dropout, and large calls without
 numbers that show that threads change no bits. ``--seeds FOLDER`` writes the plans as inputs of the fuzzer instead.
 
-A file of cases is text and bytes. A case begins with lines that describe it; ``bytes N`` ends them, and N bytes follow:
-the plan's words (each as a zigzag number of 7 bits a byte, the low ones first), the weights (rows after rows), and of each
-buffer what is read (role "in"), written ("out") or both, element after element in the order of steps, rows and units,
-before and then after the run. A case that is "made" has words alone: the replay makes its numbers.
+A file of cases is text and bytes. A case begins with lines that describe it; ``bytes N`` ends them, and N bytes
+follow: the plan's words (each as a zigzag number of 7 bits a byte, the low ones first), the weights (rows after rows),
+and of each buffer what is read (role "in"), written ("out") or both, element after element in the order of steps, rows
+and units, before and then after the run. A case that is "made" has words alone: the replay makes its numbers.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class Recorder:
                 array[BUFFER_FIELDS * k : BUFFER_FIELDS * (k + 1)] = fields
             again = Call.from_buffer_copy(call)
             again.buffers = ctypes.addressof(array)
-            assert self.handle.gatewise_run(plan, ctypes.byref(again)) == 0
+            native.loaded().check(self.handle.gatewise_run(plan, ctypes.byref(again)))
             return list(
                 zip(found, [b.read(c.raw) for c, b in zip(copies, buffers, strict=True)], strict=True)
             )
