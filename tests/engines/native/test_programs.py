@@ -1,4 +1,4 @@
-"""The C++ programs of native/tests on the installed library: recorded calls, failing allocations, the fuzzer's corpus."""
+"""The C++ programs of native/tests on the installed library: recorded calls, failing allocations, fuzzed inputs."""
 
 from __future__ import annotations
 
