@@ -2,13 +2,14 @@
 # Fuzzes the native library's C interface under the address and undefined-behaviour sanitizers: tools/fuzz_native.sh MINUTES [FOLDER]
 # MINUTES are of processor time, so that a run may be stopped and continued. FOLDER keeps what is found from run to run (a new
 # one where none is named). clang++ and cmake are needed; with a Python that has Gatewise (PYTHON), every registered cell's plans join
-# native/fuzz/corpus as seeds. At the end the corpus is made small again: copy FOLDER/small over native/fuzz/corpus to keep it.
+# the kept corpus as seeds. At the end the corpus is made small again: copy FOLDER/corpus.tar.xz over native/fuzz to keep it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 minutes=${1:?minutes of processor time, for example 30}
 folder=${2:-$(mktemp -d)}
-mkdir -p "$folder/work" "$folder/seeds" "$folder/findings"
+mkdir -p "$folder/work" "$folder/seeds" "$folder/findings" "$folder/kept"
+tar -xJf native/fuzz/corpus.tar.xz -C "$folder/kept"
 CXX=${CXX:-clang++} cmake -S native/tests -B "$folder/build" -DGATEWISE_LIBFUZZER=ON -DGATEWISE_SANITIZE=ON \
     -DCMAKE_BUILD_TYPE=RelWithDebInfo > "$folder/build.log"
 cmake --build "$folder/build" --target fuzz >> "$folder/build.log"
@@ -20,11 +21,13 @@ options=(-artifact_prefix="$folder/findings/" -max_len=16384 -timeout=0 -rss_lim
 used() { awk '{ print int(($16 + $17) / 100) }' "/proc/$$/stat"; }
 begun=$(used)
 while (($(used) - begun < minutes * 60)); do
-    (ulimit -t 600; exec "$folder/build/fuzz" "${options[@]}" -max_total_time=120 "$folder/work" "$folder/seeds" native/fuzz/corpus) \
+    (ulimit -t 600; exec "$folder/build/fuzz" "${options[@]}" -max_total_time=120 "$folder/work" "$folder/seeds" "$folder/kept" native/fuzz/found) \
         > "$folder/last.log" 2>&1 || { tail -n 60 "$folder/last.log"; echo "found something: $folder/findings"; exit 1; }
     runs=$((${runs:-0} + $(sed -n 's/^stat::number_of_executed_units: *//p' "$folder/last.log")))
     echo "$(($(used) - begun)) s, $runs runs, $(grep -o 'cov: .* corp: [^ ]*' "$folder/last.log" | tail -n 1)"
 done
 rm -rf "$folder/small" && mkdir "$folder/small"
-"$folder/build/fuzz" -merge=1 -timeout=0 -rss_limit_mb=3000 "$folder/small" native/fuzz/corpus "$folder/seeds" "$folder/work" 2> /dev/null
-echo "no finding in $runs runs; $(find "$folder/small" -type f | wc -l) inputs reach all that was reached, in $folder/small"
+"$folder/build/fuzz" -merge=1 -use_counters=0 -timeout=0 -rss_limit_mb=3000 \
+    "$folder/small" "$folder/kept" "$folder/seeds" "$folder/work" 2> "$folder/last.log"
+tar --sort=name --owner=0 --group=0 --mtime=@0 -cJf "$folder/corpus.tar.xz" -C "$folder/small" .
+echo "no finding in $runs runs; $(find "$folder/small" -type f | wc -l) inputs reach every branch that was reached: $folder/corpus.tar.xz"

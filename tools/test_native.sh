@@ -21,4 +21,6 @@ if [ "$kind" != thread ]; then  # the thread sanitizer has allocations of its ow
     "$build/allocation" native/tests/cases/*.cases
     "$build/functions" 4099
 fi
-"$build/fuzz" native/fuzz/corpus
+mkdir -p "$build/corpus"
+tar -xJf native/fuzz/corpus.tar.xz -C "$build/corpus"
+"$build/fuzz" native/fuzz/found "$build/corpus"

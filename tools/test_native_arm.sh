@@ -15,4 +15,6 @@ echo "fused multiply-adds in the library: $(aarch64-linux-gnu-objdump -d "$build
 arm replay native/tests/cases/*.cases
 arm functions 4099
 arm allocation native/tests/cases/*.cases
-arm fuzz native/fuzz/corpus
+mkdir -p "$build/corpus"
+tar -xJf native/fuzz/corpus.tar.xz -C "$build/corpus"
+arm fuzz native/fuzz/found "$build/corpus"
