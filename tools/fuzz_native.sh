@@ -15,8 +15,9 @@ CXX=${CXX:-clang++} cmake -S native/tests -B "$folder/build" -DGATEWISE_LIBFUZZE
 cmake --build "$folder/build" --target fuzz >> "$folder/build.log"
 "${PYTHON:-python}" tools/record_native.py --seeds "$folder/seeds" || echo "no seeds from the registered cells; the corpus alone"
 
-# No time limit for one input: it counts the time in which the process is stopped. Processor time ends a slice that hangs.
-options=(-artifact_prefix="$folder/findings/" -max_len=16384 -timeout=0 -rss_limit_mb=3000 -print_final_stats=1)
+# No time limit for one input: libFuzzer counts the time in which the process is stopped. Processor time ends a slice that hangs.
+options=(-report_slow_units=100000 -artifact_prefix="$folder/findings/" -max_len=16384 -timeout=0 \
+    -rss_limit_mb=3000 -print_final_stats=1)
 # Of this shell's children, in hundredths (proc(5): cutime, cstime).
 used() { awk '{ print int(($16 + $17) / 100) }' "/proc/$$/stat"; }
 begun=$(used)
