@@ -161,32 +161,33 @@ class Recorder:
         return code
 
     def _find_roles(self, plan: Any, call: Call, buffers: list[Buffer]) -> None:
-        """Finds what a run writes, on copies: an element that is written loses what was put there before."""
-        copies = [ctypes.create_string_buffer(b.extent * b.item) for b in buffers]
+        """Finds what a run writes, on copies: an element that is written loses what was put there before.
 
-        def outcome(turned: bool) -> list[tuple[bytes, bytes]]:
-            found = []
-            for copy, b in zip(copies, buffers, strict=True):
-                now = ctypes.string_at(b.address, b.extent * b.item)
-                ctypes.memmove(copy, bytes(x ^ 255 for x in now) if turned else now, len(now))
-                found.append(b.read(copy.raw))
-            array = (ctypes.c_int64 * (BUFFER_FIELDS * len(buffers)))()
-            for k, (copy, b) in enumerate(zip(copies, buffers, strict=True)):
-                fields = (ctypes.addressof(copy), b.step, b.row, b.extent)
-                array[BUFFER_FIELDS * k : BUFFER_FIELDS * (k + 1)] = fields
-            again = Call.from_buffer_copy(call)
-            again.buffers = ctypes.addressof(array)
+        One buffer after the other begins with all bits turned, the others as they are: a result that happens to
+        equal what lay there before does not equal both.
+        """
+        memory = [ctypes.string_at(b.address, b.extent * b.item) for b in buffers]
+        copies = [ctypes.create_string_buffer(len(now)) for now in memory]
+        array = (ctypes.c_int64 * (BUFFER_FIELDS * len(buffers)))()
+        for k, (copy, b) in enumerate(zip(copies, buffers, strict=True)):
+            fields = (ctypes.addressof(copy), b.step, b.row, b.extent)
+            array[BUFFER_FIELDS * k : BUFFER_FIELDS * (k + 1)] = fields
+        again = Call.from_buffer_copy(call)
+        again.buffers = ctypes.addressof(array)
+
+        def changed(buffer: int, first: bytes) -> list[bool]:
+            for copy, now in zip(copies, memory, strict=True):
+                ctypes.memmove(copy, now, len(now))
+            ctypes.memmove(copies[buffer], first, len(first))
             native.loaded().check(self.handle.gatewise_run(plan, ctypes.byref(again)))
-            return list(
-                zip(found, [b.read(c.raw) for c, b in zip(copies, buffers, strict=True)], strict=True)
-            )
+            b = buffers[buffer]
+            old, new = b.read(first), b.read(copies[buffer].raw)
+            return [old[at : at + b.item] != new[at : at + b.item] for at in range(0, len(old), b.item)]
 
-        for b, straight, turned in zip(buffers, outcome(False), outcome(True), strict=True):
-            changed = [
-                any(x[0][k : k + b.item] != x[1][k : k + b.item] for x in (straight, turned))
-                for k in range(0, len(straight[0]), b.item)
-            ]
-            b.role = "out" if all(changed) else "both" if any(changed) else "in"
+        for k, (b, now) in enumerate(zip(buffers, memory, strict=True)):
+            turned = changed(k, bytes(byte ^ 255 for byte in now))
+            written = [x or y for x, y in zip(changed(k, now), turned, strict=True)]
+            b.role = "out" if all(written) else "both" if any(written) else "in"
 
 
 def _numbers(address: int | None, count: int) -> list[int]:

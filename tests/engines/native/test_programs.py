@@ -49,6 +49,7 @@ def replay(tmp_path_factory) -> Path:
     return build(tmp_path_factory.mktemp("replay") / "replay", ["tests/replay.cpp"], found.path)
 
 
+@pytest.mark.slow
 def test_recorded_calls_of_every_cell_replay(library, replay):
     said = output(replay, *CASES)
     assert "0 failed" in said
@@ -70,6 +71,7 @@ def test_a_case_that_differs_is_seen(replay, tmp_path):
         assert message in done.stdout
 
 
+@pytest.mark.slow
 def test_every_allocation_failed_once(library, tmp_path):
     """Of some cases; tools/test_native.sh takes them all."""
     sources = ["tests/allocation.cpp", "tests/failing.cpp"]
@@ -137,6 +139,7 @@ print("failed", plans, runs)
 """
 
 
+@pytest.mark.slow
 def test_python_says_so_and_goes_on(library, tmp_path):
     """Each allocation of a training step fails once: a MemoryError that says what to do, and the next call works."""
     shim = build(
