@@ -22,7 +22,7 @@ options=(-report_slow_units=100000 -artifact_prefix="$folder/findings/" -max_len
 used() { awk '{ print int(($16 + $17) / 100) }' "/proc/$$/stat"; }
 begun=$(used)
 while (($(used) - begun < minutes * 60)); do
-    (ulimit -t 600; exec "$folder/build/fuzz" "${options[@]}" -max_total_time=120 "$folder/work" "$folder/seeds" "$folder/kept" native/fuzz/found) \
+    (ulimit -t 1500; exec "$folder/build/fuzz" "${options[@]}" -max_total_time=600 "$folder/work" "$folder/seeds" "$folder/kept" native/fuzz/found) \
         > "$folder/last.log" 2>&1 || { tail -n 60 "$folder/last.log"; echo "found something: $folder/findings"; exit 1; }
     runs=$((${runs:-0} + $(sed -n 's/^stat::number_of_executed_units: *//p' "$folder/last.log")))
     echo "$(($(used) - begun)) s, $runs runs, $(grep -o 'cov: .* corp: [^ ]*' "$folder/last.log" | tail -n 1)"
