@@ -37,7 +37,7 @@ typedef struct gatewise_plan gatewise_plan;
 typedef void (*gatewise_body)(void* context, int index, int count);
 typedef void (*gatewise_parallel)(gatewise_body body, void* context, int threads);
 
-/* Memory that a call reads or writes. Strides count elements; `size` elements may be touched from `data` on. */
+/* Memory that a call reads or writes, aligned as its elements are. Strides count elements; `size` elements may be touched from `data` on. */
 typedef struct gatewise_buffer {
     void* data;
     int64_t step, row, size;

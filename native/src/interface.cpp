@@ -48,13 +48,15 @@ void openmp_parallel(gatewise_body body, void* context, int threads) {
     fork_team.load()(member, &team, unsigned(threads), 0);
 }
 
+bool is_aligned(const void* memory, size_t bytes) { return reinterpret_cast<uintptr_t>(memory) % bytes == 0; }
+
 bool weights_fit(const gatewise_plan& plan, const gatewise_weight* weights) {
     const int64_t most = int64_t(1) << 40;
     if (!plan.weights.empty() && !weights) return false;
     for (size_t k = 0; k < plan.weights.size(); k++) {
         const WeightEntry& w = plan.weights[k];
         const gatewise_weight& given = weights[k];
-        if (!given.data || given.leading < w.columns || given.leading > most) return false;
+        if (!given.data || !is_aligned(given.data, plan.element) || given.leading < w.columns || given.leading > most) return false;
         if (__int128(given.leading) * (w.rows - 1) + w.columns > given.size) return false;
     }
     return true;
@@ -65,11 +67,9 @@ bool has_format(const gatewise_plan& plan, int format) {
            (plan.element == 4 && (format == GATEWISE_BFLOAT16 || format == GATEWISE_INT8));
 }
 
-bool is_aligned(const void* memory) { return reinterpret_cast<uintptr_t>(memory) % 64 == 0; }
-
 // Whether a call's packed matrices were made for this plan's layout by the kernel that will read them.
 bool is_prepared(const gatewise_plan& plan, const gatewise_call& call) {
-    if (!is_aligned(call.prepared) || call.prepared_size < int64_t(sizeof(Prepared))) return false;
+    if (!is_aligned(call.prepared, 64) || call.prepared_size < int64_t(sizeof(Prepared))) return false;
     const Prepared& head = *static_cast<const Prepared*>(call.prepared);
     return head.magic == prepared_magic && head.kernel == gatewise_kernel_in_use() && has_format(plan, head.format) &&
            head.terms == int32_t(plan.terms.size()) && head.size == call.prepared_size &&
@@ -85,7 +85,8 @@ bool fits(const gatewise_plan& plan, const gatewise_call& call) {
     for (size_t k = 0; k < plan.buffers.size(); k++) {
         const Buffer& b = plan.buffers[k];
         const gatewise_buffer& given = call.buffers[k];
-        if (!given.data || given.step < 0 || given.row < 0 || given.step > most || given.row > most) return false;
+        if (!given.data || !is_aligned(given.data, b.truth ? 1 : plan.element)) return false;
+        if (given.step < 0 || given.row < 0 || given.step > most || given.row > most) return false;
         if (!b.unit && given.row > 1) return false;
         if (b.filled_by_rows && given.row != 1) return false;
         __int128 last = __int128(b.per_step ? given.step : 0) * (call.steps - 1) +
@@ -179,7 +180,7 @@ int gatewise_prepare(
     int64_t needed = 0;
     int code = gatewise_prepared_size(plan, format, &needed);
     if (code != GATEWISE_OK) return code;
-    if (!memory || !is_aligned(memory) || size < needed || !weights_fit(*plan, weights)) return GATEWISE_BAD_CALL;
+    if (!memory || !is_aligned(memory, 64) || size < needed || !weights_fit(*plan, weights)) return GATEWISE_BAD_CALL;
     code = kernel().prepare(*plan, weights, format, static_cast<char*>(memory));
     if (code == GATEWISE_OK)
         *static_cast<Prepared*>(memory) =

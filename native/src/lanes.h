@@ -3,6 +3,9 @@
 
 #include <cstdint>
 #include <cstring>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 #ifndef GATEWISE_VECTOR_BYTES
 #error "GATEWISE_VECTOR_BYTES: expected the width of a vector register in bytes"
@@ -51,6 +54,7 @@ template <class T>
 GATEWISE_INLINE Vector<T> spread(T value) {
     return value - Vector<T>{};  // x - 0 is x for every x, so that this is one broadcast
 }
+// The first `count` elements, fewer than a vector has; nothing behind them is touched.
 template <class T>
 GATEWISE_INLINE Vector<T> load_some(const T* from, int count) {
     Vector<T> value{};
@@ -61,6 +65,31 @@ template <class T>
 GATEWISE_INLINE void store_some(T* to, Vector<T> value, int count) {
     for (int k = 0; k < count; k++) to[k] = value[k];
 }
+#if defined(__AVX2__)
+// Lanes below `count` are all bits set.
+GATEWISE_INLINE __m256i first_lanes(int count) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+GATEWISE_INLINE __m256i first_wide_lanes(int count) {
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(count), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+template <>
+GATEWISE_INLINE Vector<float> load_some<float>(const float* from, int count) {
+    return _mm256_maskload_ps(from, first_lanes(count));
+}
+template <>
+GATEWISE_INLINE void store_some<float>(float* to, Vector<float> value, int count) {
+    _mm256_maskstore_ps(to, first_lanes(count), value);
+}
+template <>
+GATEWISE_INLINE Vector<double> load_some<double>(const double* from, int count) {
+    return _mm256_maskload_pd(from, first_wide_lanes(count));
+}
+template <>
+GATEWISE_INLINE void store_some<double>(double* to, Vector<double> value, int count) {
+    _mm256_maskstore_pd(to, first_wide_lanes(count), value);
+}
+#endif
 
 // The bits of a vector as another type of the same size.
 template <class To, class From>

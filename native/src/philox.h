@@ -4,10 +4,6 @@
 #include "lanes.h"
 #include "plan.h"
 
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
-
 namespace gatewise {
 namespace GATEWISE_ISA {
 

@@ -206,6 +206,25 @@ std::vector<int32_t> slots_of(const gatewise_plan& plan, const Block& block) {
     return found;
 }
 
+// Which buffers a plan reads.
+std::vector<bool> buffers_read(const gatewise_plan& plan) {
+    std::vector<bool> found(size_t(plan.first_scratch()), false);
+    auto read = [&](int32_t slot) {
+        if (slot >= 0 && slot < plan.first_scratch()) found[slot] = true;
+    };
+    for (const StateEntry& s : plan.states) {
+        read(s.initial);
+        read(s.write);
+    }
+    for (const Term& t : plan.terms) read(t.vector);
+    for (const Product& p : plan.products) read(p.base);
+    for (const Instruction& i : plan.instructions) {
+        const int32_t operands[] = {i.a, i.b, i.c};
+        for (int n = 0; i.operation != op_keep && n < operands_of(i.operation); n++) read(operands[n]);
+    }
+    return found;
+}
+
 }  // namespace
 
 int32_t gatewise_plan::width(int32_t slot) const {
@@ -276,6 +295,10 @@ int gatewise::read_plan(const int32_t* words, int64_t count, gatewise_plan& plan
         }
     try {
         for (const Block& block : plan.blocks) plan.used.push_back(slots_of(plan, block));
+        const std::vector<bool> read = buffers_read(plan);
+        for (const Instruction& i : plan.instructions)
+            plan.last_word.push_back(
+                i.operation != op_sum && i.result >= 0 && i.result < plan.first_scratch() && !read[i.result]);
     } catch (const std::bad_alloc&) {
         return GATEWISE_NO_MEMORY;
     }

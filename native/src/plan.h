@@ -99,6 +99,7 @@ struct gatewise_plan {
     std::vector<gatewise::Block> blocks;
     std::vector<gatewise::Segment> segments;
     std::vector<std::vector<int32_t>> used;  // by block: the slots that its instructions name
+    std::vector<bool> last_word;  // by instruction: whether it writes a buffer that nothing in the plan reads
     bool may_split_units;  // whether threads may share a row
 
     int32_t first_scratch() const { return int32_t(buffers.size()); }

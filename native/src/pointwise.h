@@ -5,6 +5,8 @@
 #include "operations.h"
 #include "plan.h"
 
+#include <type_traits>
+
 namespace gatewise {
 namespace GATEWISE_ISA {
 
@@ -21,8 +23,11 @@ namespace GATEWISE_ISA {
 GATEWISE_FUNCTIONS(float)
 GATEWISE_FUNCTIONS(double)
 #undef GATEWISE_FUNCTIONS
-GATEWISE_INLINE Vector<float> mark(Integers<float> a) { return bits<Vector<float>>(a); }
-GATEWISE_INLINE Vector<double> mark(Integers<double> a) { return bits<Vector<double>>(a); }
+// Of which integers a comparison of doubles is a vector, g++ and clang++ do not agree.
+template <class I>
+GATEWISE_INLINE auto mark(I a) {
+    return bits<Vector<std::conditional_t<sizeof(a[0]) == 4, float, double>>>(a);
+}
 
 // The table's C++ text, on vectors. Arguments that an operation does not have are not read.
 template <class T, int operation>

@@ -11,9 +11,6 @@
 #include "plan.h"
 
 #include <utility>
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
 
 namespace gatewise {
 namespace GATEWISE_ISA {

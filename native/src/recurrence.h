@@ -312,7 +312,7 @@ private:
                 for (int k = segment.first_block; k < segment.first_block + segment.blocks; k++) {
                     const Block& block = plan_.blocks[k];
                     if (block.per_row)
-                        row_block(own, block, t, first, last);
+                        row_block(own, block, t, first, last, index == 0);
                     else
                         wide_block(own, block, i, t, first, last, index, count);
                 }
@@ -471,10 +471,13 @@ private:
         }
     }
 
-    void row_block(Own& own, const Block& block, int64_t t, int64_t first, int64_t last) const {
+    // Every thread that shares a row computes what there is once a row; what nobody reads again one of them writes.
+    void row_block(
+        Own& own, const Block& block, int64_t t, int64_t first, int64_t last, bool writes_results) const {
         int count = int(last - first);
         for (int k = block.first; k < block.first + block.count; k++) {
             const Instruction& i = plan_.instructions[k];
+            if (!writes_results && plan_.last_word[k]) continue;
             auto at = [&](int32_t s) { return own.now[s] + first * own.rows[s]; };
             T* result = i.operation == op_sum ? nullptr : reinterpret_cast<T*>(at(i.result));
             switch (i.operation) {

@@ -77,8 +77,8 @@ class Plan:
         listed: list[int] = []
         for position in self.kernel.weights:
             matrix = tensors[position]
-            if not matrix.is_contiguous():
-                matrix = matrix.contiguous()
+            if not matrix.is_contiguous() or matrix.data_ptr() % self.element:
+                matrix = matrix.clone(memory_format=torch.contiguous_format)
                 kept.append(matrix)
             listed += (matrix.data_ptr(), matrix.shape[1], matrix.numel())
         return array("q", listed)
@@ -123,6 +123,9 @@ class Job:
         element = plan.element
         for kind, index, column, width, unit, per_step in plan.layout:
             tensor = values[kind][index]
+            if tensor.data_ptr() % element and tensor.dtype is plan.dtype:
+                tensor = tensor.clone()  # from a buffer of bytes, for instance
+                self.kept.append(tensor)
             if tensor.is_contiguous():
                 # The usual case, without asking for strides.
                 whole = tensor.shape[-1] if tensor.dim() > 1 else 0
