@@ -73,15 +73,14 @@ GATEWISE_INLINE void begin_tile(
     for (int r = 0; r < R; r++)
 #pragma GCC unroll 8
         for (int p = 0; p < P * 2; p++) {
-            const T* from = start + r * start_row + p * lanes;
             if (start == nullptr)
                 total[r][p] = Vector<T>{};
             else if (start_is_scalar)
                 total[r][p] = spread<T>(start[r * start_row]);
             else if (whole)
-                total[r][p] = load(from);
+                total[r][p] = load(start + r * start_row + p * lanes);
             else
-                total[r][p] = load_columns(from, columns - p * lanes);
+                total[r][p] = load_columns(start + r * start_row + p * lanes, columns - p * lanes);
         }
 }
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gatewise import bench, nn
-from gatewise.bench import kernels
+from gatewise.bench import rows
 from gatewise.bench.timing import in_turns
 from gatewise.engines import native
 from gatewise.errors import EngineError
@@ -24,7 +24,8 @@ def test_a_small_run_fills_every_table():
     assert torch.get_num_threads() == before
     assert tuple(told) == report.rows
     assert {row.table for row in report.rows} == {
-        "torch.nn", "step by step", "cells", "extras", "ragged", "linear recurrences",
+        "torch.nn", "onnxruntime", "step by step", "streams", "cells", "extras", "ragged", "linear recurrences",
+        "end to end",
     }  # fmt: skip
     assert all(
         row.ratio == pytest.approx(row.peer_ms / row.ours_ms) and row.ours_ms > 0 for row in report.rows
@@ -52,7 +53,7 @@ def test_wrong_numbers_are_not_timed(monkeypatch):
     with pytest.raises(EngineError, match="outputs differ"):
         bench.measure_kernels(seconds=0.01, threads=[1], shapes=SHAPES)
     with pytest.raises(EngineError, match="outputs differ"):
-        kernels._agree(torch.tensor([math.nan]), torch.tensor([1.0]), "anything")
+        rows.agree(torch.tensor([math.nan]), torch.tensor([1.0]), "anything")
 
 
 def test_turns_alternate():

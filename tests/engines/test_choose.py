@@ -51,7 +51,8 @@ def test_a_named_engine_that_is_not_there_says_so():
 def test_native_runs_where_it_was_measured_to_be_faster():
     for layer, shape, expected in [
         (nn.GRU(3, 4), (40, 2, 3), "native"), (nn.GRU(3, 4), (5, 2, 3), "torch"), (nn.RNN(3, 4), (40, 2, 3), "native"),
-        (nn.LSTM(3, 4), (128, 1, 3), "torch"), (nn.LSTM(3, 4), (40, 64, 3), "torch"),
+        (nn.LSTM(3, 4), (128, 1, 3), "native"), (nn.LSTM(3, 4), (5, 64, 3), "torch"),
+        (nn.LSTM(3, 650), (40, 2, 3), "torch"), (nn.LSTM(3, 640), (40, 2, 3), "native"),
     ]:  # fmt: skip
         explanation = gatewise.explain(layer, torch.zeros(shape))
         assert explanation.engine == expected
