@@ -81,7 +81,7 @@ def test_fit_writes_everything(model) -> None:
     assert metrics["windows"] == 2 * 37
     card = (model / "card.md").read_text()
     assert "all rows before 2024-06-09" in card
-    assert "promotion (category)" in card
+    assert "promotion (category of 2)" in card
 
 
 def test_the_report_stands_alone(model) -> None:

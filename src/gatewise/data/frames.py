@@ -7,12 +7,24 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gatewise.data.frequency import StampKind
 from gatewise.errors import ArgumentTypeError, DataError
 
-__all__ = ["ID", "TARGET", "TIME", "FrameKind", "column_values", "is_frame", "open_frame", "stamp_values"]
+__all__ = [
+    "ID",
+    "TARGET",
+    "TIME",
+    "FrameKind",
+    "column_values",
+    "is_frame",
+    "open_frame",
+    "series_codes",
+    "stamp_values",
+]
 
 ID, TIME, TARGET = "unique_id", "ds", "y"
 _WHOLE_NUMBERS = (nw.Int8, nw.Int16, nw.Int32, nw.Int64, nw.UInt8, nw.UInt16, nw.UInt32, nw.UInt64)
@@ -40,8 +52,6 @@ class FrameKind:
         """Make a native frame of this kind: unique_id, ds and the columns of `values`."""
         times = stamps.astype("datetime64[ns]") if kind == "time" else stamps
         if self.backend == "pyarrow":
-            import pyarrow as pa
-
             times = pa.array(times)
         frame = nw.from_dict({ID: ids, TIME: times, **values}, backend=self.backend)
         if self.time is not None:
@@ -73,6 +83,46 @@ def open_frame(data: object) -> tuple[nw.DataFrame[Any], FrameKind]:
     if isinstance(time, nw.String):
         time = None
     return frame, FrameKind(str(frame.implementation), time, schema.get(ID))
+
+
+def series_codes(frame: nw.DataFrame[Any]) -> tuple[list[str], NDArray[np.int64], list[Any]]:
+    """The series' names, sorted, the index of each row's series, and the names as they are in the frame.
+
+    A hundred thousand series are a hundred thousand Python objects here, however many rows they have.
+
+    Raises:
+        DataError: a row has no name.
+    """
+    if ID not in frame.columns:
+        return ["series"], np.zeros(len(frame), dtype=np.int64), ["series"]
+    column = frame.get_column(ID)
+    codes, originals = _encoded(column)
+    if (codes < 0).any():
+        row = int(np.flatnonzero(codes < 0)[0])
+        raise DataError(f"column {ID!r}: row {row} has no name of a series; fill it in or remove the row")
+    names, place = np.unique(np.array([str(one) for one in originals]), return_inverse=True)
+    first = np.unique(place, return_index=True)[1]
+    return [str(name) for name in names], place[codes], [originals[index] for index in first]
+
+
+def _encoded(column: nw.Series[Any]) -> tuple[NDArray[np.int64], list[Any]]:
+    """Each row's index among the different values (-1: missing), and these values as Python objects."""
+    try:
+        arrow = column.to_arrow()
+    except (pa.ArrowException, TypeError, ValueError):  # a column of mixed Python objects
+        values = column.to_list()
+        known: dict[Any, int] = {}
+        codes = [-1 if one is None or one != one else known.setdefault(one, len(known)) for one in values]
+        return np.array(codes, dtype=np.int64), list(known)
+    if pa.types.is_floating(arrow.type):
+        arrow = pc.if_else(pc.is_nan(arrow), None, arrow)
+    if not pa.types.is_dictionary(arrow.type):
+        arrow = pc.dictionary_encode(arrow)
+    if isinstance(arrow, pa.ChunkedArray):
+        arrow = arrow.unify_dictionaries().combine_chunks()
+        arrow = arrow.combine_chunks() if isinstance(arrow, pa.ChunkedArray) else arrow
+    codes = pc.fill_null(pc.cast(arrow.indices, pa.int64()), -1).to_numpy(zero_copy_only=False)
+    return codes, arrow.dictionary.to_pylist()
 
 
 def stamp_values(frame: nw.DataFrame[Any]) -> tuple[NDArray[np.int64], StampKind]:
@@ -117,7 +167,11 @@ def column_values(frame: nw.DataFrame[Any], name: str) -> NDArray[np.float64] | 
     dtype = column.dtype
     if dtype.is_numeric() or isinstance(dtype, nw.Boolean):
         return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
-    if isinstance(dtype, nw.String | nw.Categorical | nw.Enum | nw.Object):
+    if isinstance(dtype, nw.String | nw.Categorical | nw.Enum):
+        # One Python string per category, not one per row.
+        codes, texts_seen = _encoded(column)
+        return np.array([*texts_seen, None], dtype=object)[codes]
+    if isinstance(dtype, nw.Object):
         values = column.to_list()
         missing = [value is None or value != value for value in values]
         texts = [isinstance(value, str) for value in values]

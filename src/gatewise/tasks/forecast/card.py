@@ -96,8 +96,8 @@ def card_text(forecaster: Forecaster, notes: CardNotes) -> str:
 
 
 def _data_lines(forecaster: Forecaster, notes: CardNotes) -> list[tuple[str, str]]:
-    covariates = forecaster.fitted_.encoder.covariates
-    columns = [*covariates.numeric, *(f"{name} (category)" for name in covariates.categories)]
+    encoder = forecaster.fitted_.encoder
+    columns = encoder.covariates.described
     return [
         ("What", notes.data),
         ("Target", notes.target),
@@ -105,8 +105,9 @@ def _data_lines(forecaster: Forecaster, notes: CardNotes) -> list[tuple[str, str
         ("Licence", notes.licence),
         ("Fitted to", notes.trained_on),
         ("Held back within these", forecaster.validation_),
-        ("Past covariates", ", ".join(columns) or "none"),
-        ("Known for the future", ", ".join(forecaster.fitted_.encoder.calendar) or "nothing"),
+        ("Past covariates", ", ".join(columns["past"]) or "none"),
+        ("Known for the future", ", ".join([*encoder.calendar, *columns["future"]]) or "nothing"),
+        ("Static covariates", ", ".join(columns["static"])),
     ]
 
 

@@ -83,10 +83,16 @@ class Fitted:
         scaled = forecast_scaled(self.network, encoded, origins)
         return encoded.scaler.inverse(calibrate(scaled, self.calibration, self.levels), origins.series)
 
-    def forecast(self, panel: Panel) -> NDArray[np.float64]:
-        """Quantiles of the steps after the last row of each series, of shape (series, horizon, levels)."""
-        encoded, _ = self.encode(panel, panel.lengths)
-        return self.quantiles(encoded, Origins(np.arange(len(panel)), panel.lengths - 1))
+    def forecast(self, panel: Panel, ends: Whole | None = None) -> NDArray[np.float64]:
+        """Quantiles of the steps after the history of each series, of shape (series, horizon, levels).
+
+        Args:
+            panel: the history, and behind it what is known of the future.
+            ends: (series,) how many rows of each series are its history; None: all.
+        """
+        ends = panel.lengths if ends is None else ends
+        encoded, _ = self.encode(panel, ends)
+        return self.quantiles(encoded, Origins(np.arange(len(panel)), ends - 1))
 
     def back_test(self, panel: Panel, first: Whole, every: int, model: str) -> Evaluation:
         """Forecasts from every `every`-th row, of rows first[i] onwards of series i, against what came.

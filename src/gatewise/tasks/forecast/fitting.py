@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from gatewise.data.calendar import calendar_names
 from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.spec import Program
 from gatewise.tasks.forecast.calibration import fit_calibration
+from gatewise.tasks.forecast.covariates import Roles, fit_covariates
+from gatewise.tasks.forecast.embedding import EmbeddingPlan
 from gatewise.tasks.forecast.encoding import Encoded, Encoder
 from gatewise.tasks.forecast.fitted import Fitted
 from gatewise.tasks.forecast.metrics import mase_scale
 from gatewise.tasks.forecast.network import ForecastNetwork, NetworkPlan
-from gatewise.tasks.forecast.scaling import fit_covariates, fit_scaler
+from gatewise.tasks.forecast.scaling import fit_scaler
 from gatewise.tasks.forecast.training import (
     ChunkSource,
     Origins,
@@ -30,7 +32,7 @@ from gatewise.tasks.forecast.training import (
     forecast_scaled,
 )
 
-__all__ = ["FitResult", "Options", "fit_forecaster"]
+__all__ = ["FitResult", "Options", "context_of", "fit_forecaster", "roles_of"]
 
 Whole = NDArray[np.int64]
 # The last tenth of each series, a horizon at least, is held back: to stop early, and to calibrate.
@@ -61,6 +63,7 @@ class Options:
     engine: str
     progress: bool
     train: train.TrainConfig
+    roles: Roles = field(default_factory=Roles)
 
     @classmethod
     def from_estimator(cls, estimator: Any, seed: int) -> Options:
@@ -110,6 +113,7 @@ class Options:
             engine=estimator.engine,
             progress=bool(estimator.progress),
             train=config,
+            roles=roles_of(estimator),
         )
 
 
@@ -154,7 +158,7 @@ def fit_forecaster(panel: Panel, options: Options, *, from_array: bool) -> FitRe
         network=network, encoder=encoder, scaler=scaler, scaling=options.scaling,
         scales=mase_scale(panel.target, panel.starts, encoder.season_length), levels=options.levels,
         calibration=calibration, frequency=panel.frequency, kind=panel.kind,
-        context=_context(encoded), from_array=from_array,
+        context=context_of(encoded), from_array=from_array,
     )  # fmt: skip
     shortest, longest = int(held.min()), int(held.max())
     rows = f"{shortest:,}" if shortest == longest else f"{shortest:,} to {longest:,}"
@@ -164,13 +168,25 @@ def fit_forecaster(panel: Panel, options: Options, *, from_array: bool) -> FitRe
 
 def _network(encoder: Encoder, options: Options) -> ForecastNetwork:
     plan = NetworkPlan(
-        program=options.program, inputs=encoder.width, calendar=encoder.calendar_width, horizon=options.horizon,
+        program=options.program, inputs=encoder.width, known=encoder.known_width, horizon=options.horizon,
         levels=options.levels, hidden_size=options.hidden_size, num_layers=options.num_layers,
         decoder_size=_DECODER_SIZE, dropout=options.dropout, engine=options.engine,
+        embedding=_embedding(encoder, options.dropout),
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.train.seed)
         return ForecastNetwork(plan)
+
+
+def _embedding(encoder: Encoder, dropout: float) -> EmbeddingPlan:
+    columns = encoder.covariates
+    return EmbeddingPlan(
+        categories=columns.sizes(columns.moving[1]),
+        known=tuple(columns.known[1]),
+        static=len(columns.standing[0]),
+        static_categories=columns.sizes(columns.standing[1]),
+        dropout=dropout,
+    )
 
 
 def _encoder(panel: Panel, history: Panel, options: Options) -> Encoder:
@@ -179,7 +195,7 @@ def _encoder(panel: Panel, history: Panel, options: Options) -> Encoder:
     if lookback is None:
         lookback = max(3 * season, 2 * options.horizon, _SHORTEST_LOOKBACK)
         lookback = max(1, min(lookback, _LONGEST_LOOKBACK, int(history.lengths.max())))
-    covariates = fit_covariates(panel)
+    covariates = fit_covariates(panel, options.roles)
     return Encoder(options.horizon, lookback, season, calendar_names(panel.frequency, panel.kind), covariates)
 
 
@@ -193,11 +209,11 @@ def _calibration(
     return fit_calibration(scaled, target[0], counts[0], levels)
 
 
-def _context(encoded: Encoded) -> Panel:
+def context_of(encoded: Encoded) -> Panel:
     """The last rows of each series: a lookback, and further back to the last value before it and a season's worth."""
     panel, encoder = encoded.panel, encoded.encoder
     begin = np.maximum(panel.lengths - encoder.lookback, 0)
-    seen = encoded.last_seen[panel.starts[:-1] + begin] - panel.starts[:-1]
+    seen = encoded.seen_at(panel.starts[:-1] + begin) - panel.starts[:-1]
     begin = np.where(seen >= 0, np.minimum(begin, seen), begin)
     seasons = panel.lengths - 2 * encoder.season_length
     return panel.between(np.maximum(np.minimum(begin, seasons), 0), panel.lengths)
@@ -219,6 +235,38 @@ def _check_lengths(panel: Panel, horizon: int) -> None:
             f"{horizon} needs at least {horizon + 2} ({len(short)} such series in all). Leave it out, or choose a "
             "shorter horizon."
         )
+
+
+def roles_of(estimator: Any) -> Roles:
+    """Which columns a `Forecaster`'s parameters name.
+
+    Raises:
+        ArgumentError, ArgumentTypeError: naming the parameter.
+    """
+    named: dict[str, tuple[str, ...]] = {}
+    for parameter in ("future_covariates", "static_covariates", "categorical"):
+        names = getattr(estimator, parameter)
+        if isinstance(names, str) or not all(isinstance(name, str) for name in _listed(parameter, names)):
+            raise ArgumentTypeError(f"{parameter}: a sequence of column names is expected, came {names!r}")
+        named[parameter] = tuple(names)
+    both = sorted({*named["future_covariates"]} & {*named["static_covariates"]})
+    if both:
+        raise ArgumentError(
+            f"static_covariates: column {both[0]!r} is among future_covariates too; a static covariate is known for "
+            "the future anyhow, name it there only"
+        )
+    if estimator.unseen not in ("error", "unknown"):
+        raise ArgumentError(f'unseen: "error" or "unknown" is expected, came {estimator.unseen!r}')
+    return Roles(named["future_covariates"], named["static_covariates"], estimator.unseen)
+
+
+def _listed(parameter: str, names: Any) -> tuple[Any, ...]:
+    try:
+        return tuple(names)
+    except TypeError:
+        raise ArgumentTypeError(
+            f"{parameter}: a sequence of column names is expected, came {names!r}"
+        ) from None
 
 
 def _check_count(name: str, value: object) -> None:

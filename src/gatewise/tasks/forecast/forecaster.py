@@ -12,7 +12,8 @@ from sklearn.utils import check_array
 
 from gatewise.data import Panel, panel_from_array, panel_from_frame
 from gatewise.data.frames import FrameKind, is_frame
-from gatewise.data.frequency import parse_stamp
+from gatewise.data.frequency import parse_frequency, parse_stamp
+from gatewise.data.future import with_future
 from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.nn.arguments import no_type_check
 from gatewise.tasks.base import Estimator
@@ -57,6 +58,12 @@ class Forecaster(Estimator):
         engine: which engine runs the cell; "auto" chooses.
         progress: whether training shows its progress.
         checkpoint_folder: where to keep checkpoints, from which an interrupted `fit` resumes; or None.
+        freq: the step in time, such as "h", "15min", "D", "MS", or an integer; None: inferred from the stamps.
+        future_covariates: columns known for the future (weather forecasts, prices, holidays); `predict` is given their
+            values for the horizon. All columns named nowhere are past covariates.
+        static_covariates: columns with one value per series.
+        categorical: columns whose numbers are names of categories; text always is. Categories are embedded.
+        unseen: a category that was not fitted: "error" refuses it, "unknown" takes it as a missing one.
 
     Attributes:
         history_: one dict per epoch, with training and validation loss.
@@ -105,6 +112,11 @@ class Forecaster(Estimator):
         engine: str = "auto",
         progress: bool = True,
         checkpoint_folder: Any = None,
+        freq: Any = None,
+        future_covariates: Any = (),
+        static_covariates: Any = (),
+        categorical: Any = (),
+        unseen: str = "error",
     ) -> None:
         self.horizon = horizon
         self.lookback = lookback
@@ -127,6 +139,11 @@ class Forecaster(Estimator):
         self.engine = engine
         self.progress = progress
         self.checkpoint_folder = checkpoint_folder
+        self.freq = freq
+        self.future_covariates = future_covariates
+        self.static_covariates = static_covariates
+        self.categorical = categorical
+        self.unseen = unseen
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Fit to all rows of a table.
@@ -151,26 +168,30 @@ class Forecaster(Estimator):
         return self
 
     @no_type_check
-    def predict(self, df: Any = None, horizon: int | None = None) -> Any:
+    def predict(self, df: Any = None, horizon: int | None = None, future: Any = None) -> Any:
         """Forecast the steps after the last row of each series.
 
         Args:
             df: the series' history, columns as in `fit`; at least the last `lookback_` rows of it should be there.
                 New series are welcome. None: the series that were fitted, after their last row.
             horizon: how many steps, at most the fitted horizon; None: all of it.
+            future: a table with unique_id, ds and the `future_covariates` for these steps; needed where the model was
+                fitted with such.
 
         Returns:
             A table of the kind that came in: unique_id, ds, y_hat, and a column such as q0.1 for each level. For an
             array of shape (samples, time), an array of shape (samples, horizon), the point forecasts.
         """
-        panel, values = self._forecast(df, horizon)
+        panel, values = self._forecast(df, horizon, future)
         if panel.frame is None:
             return values[..., self.fitted_.levels.index(0.5)]
         return _forecast_table(panel, panel.frame, values, self.fitted_.levels, self._levels())
 
-    def predict_quantiles(self, df: Any = None, horizon: int | None = None) -> NDArray[np.float64]:
+    def predict_quantiles(
+        self, df: Any = None, horizon: int | None = None, future: Any = None
+    ) -> NDArray[np.float64]:
         """The quantiles as an array of shape (series, horizon, quantiles); series sorted by name, as in `predict`."""
-        _, values = self._forecast(df, horizon)
+        _, values = self._forecast(df, horizon, future)
         levels = self.fitted_.levels
         return values[..., [levels.index(level) for level in self._levels()]]
 
@@ -214,11 +235,13 @@ class Forecaster(Estimator):
         return self.fitted_.back_test(panel, first, every, self.fitted_.network.plan.program.name)
 
     @no_type_check
-    def plot(self, df: Any = None, *, series: str | None = None, history: int | None = None) -> Any:
+    def plot(
+        self, df: Any = None, *, series: str | None = None, history: int | None = None, future: Any = None
+    ) -> Any:
         """Draw one series' forecast with its quantile band after its last rows.
 
         Args:
-            df: as in `predict`.
+            df, future: as in `predict`.
             series: its name; None: the first.
             history: rows to show before the forecast; None: the lookback.
 
@@ -227,7 +250,7 @@ class Forecaster(Estimator):
         """
         from gatewise.tasks.forecast.figures import plot_forecast
 
-        panel, values = self._forecast(df, None)
+        panel, values = self._forecast(df, None, future)
         if series is not None and series not in panel.names:
             raise ArgumentError(
                 f"series: {series!r} is not in the table; the first of {len(panel)} is {panel.names[0]!r}"
@@ -260,9 +283,14 @@ class Forecaster(Estimator):
         if self.missing not in ("error", "mask"):
             raise ArgumentError(f'missing: "error" or "mask" is expected, came {self.missing!r}')
         if is_frame(data):
-            known = not fitting and not self.fitted_.from_array
-            frequency = self.fitted_.frequency if known else None
-            return panel_from_frame(data, self.missing, frequency), False
+            frequency = None if self.freq is None else parse_frequency(self.freq)
+            if not fitting and not self.fitted_.from_array:
+                frequency = self.fitted_.frequency
+            return panel_from_frame(data, self.missing, frequency, tuple(self.categorical)), False
+        if any((*self.future_covariates, *self.static_covariates, *self.categorical)):
+            raise ArgumentError(
+                "future_covariates, static_covariates, categorical: an array has no columns to be named; give a table"
+            )
         # To fit, a series needs a horizon to learn from, one to stop by, and something before them.
         least = int(self.horizon) + 2 if fitting else 1
         return panel_from_array(_checked_array(data, self.missing, least), self.missing), True
@@ -278,7 +306,9 @@ class Forecaster(Estimator):
         self.season_length_ = result.fitted.encoder.season_length
         self.frequency_ = result.fitted.frequency
 
-    def _forecast(self, df: Any, horizon: int | None) -> tuple[Panel, NDArray[np.float64]]:
+    def _forecast(
+        self, df: Any, horizon: int | None, future: Any = None
+    ) -> tuple[Panel, NDArray[np.float64]]:
         self._require_fitted("fitted_")
         most = self.fitted_.encoder.horizon
         if horizon is not None and (not isinstance(horizon, int) or isinstance(horizon, bool)):
@@ -289,7 +319,26 @@ class Forecaster(Estimator):
                 "a longer horizon to forecast further"
             )
         panel = self.fitted_.context if df is None else self._panel(df)[0]
-        return panel, self.fitted_.forecast(panel)[:, : horizon or most]
+        steps = horizon or most
+        whole = self._with_future(panel, future, steps)
+        return panel, self.fitted_.forecast(whole, panel.lengths)[:, :steps]
+
+    def _with_future(self, panel: Panel, future: Any, steps: int) -> Panel:
+        """The panel with what is known of the steps after it."""
+        names = self.fitted_.encoder.covariates.roles.future
+        if not names and future is not None:
+            raise ArgumentError(
+                "future: the model was fitted without future_covariates, so nothing would be read from this table; "
+                "leave it out, or fit with future_covariates=(...)"
+            )
+        if not names:
+            return panel
+        if future is None:
+            raise ArgumentError(
+                f"future: the model was fitted with the covariates {list(names)}, known for the future; give a table "
+                f"with unique_id, ds and these for the {steps} steps after each series' last row"
+            )
+        return with_future(panel, future, names, steps, self.missing)  # type: ignore[arg-type]
 
 
 def _checked_array(data: Any, missing: str, least: int) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gatewise.errors import ArgumentError
 from gatewise.nn import Recurrent
 from gatewise.spec import Program
+from gatewise.tasks.forecast.embedding import CategoryEmbedding, EmbeddingPlan
 from gatewise.tasks.forecast.encoding import Windows
 
 __all__ = ["ForecastNetwork", "NetworkPlan"]
@@ -28,18 +29,19 @@ class NetworkPlan:
 
     Args:
         program: the cell.
-        inputs, calendar: features of a step, and those known for the future.
+        inputs, known: features of a step, and those known for the future.
         horizon: steps ahead, at least 1.
         levels: the quantiles' levels, rising, 0.5 among them.
         hidden_size, num_layers: of the recurrent encoder.
         decoder_size: width of the decoder.
         dropout: in 0 to 1, on the encoder's output and between its layers.
         engine: which engine runs the encoder.
+        embedding: sizes of what stands for categories and series.
     """
 
     program: Program
     inputs: int
-    calendar: int
+    known: int
     horizon: int
     levels: tuple[float, ...]
     hidden_size: int
@@ -47,6 +49,7 @@ class NetworkPlan:
     decoder_size: int
     dropout: float
     engine: str
+    embedding: EmbeddingPlan = field(default_factory=EmbeddingPlan)
 
 
 class ForecastNetwork(nn.Module):
@@ -63,15 +66,17 @@ class ForecastNetwork(nn.Module):
     def __init__(self, plan: NetworkPlan) -> None:
         super().__init__()
         self.plan = plan
-        self.recurrent = _recurrent(plan)
+        self.embedding = CategoryEmbedding(plan.embedding)
+        inputs, known = plan.inputs + self.embedding.inputs, plan.known + self.embedding.known
+        self.recurrent = _recurrent(plan, inputs)
         with torch.no_grad():
-            width = self.recurrent(torch.zeros(1, 1, plan.inputs))[0].shape[-1]
+            width = self.recurrent(torch.zeros(1, 1, inputs))[0].shape[-1]
         size = plan.decoder_size
         self.dropout = nn.Dropout(plan.dropout)
         self.context = nn.Linear(width, size)
         self.own = nn.Linear(width, plan.horizon * _OWN)
         self.mix_own = nn.Linear(_OWN, size, bias=False)
-        self.mix_known = nn.Linear(plan.calendar + 2, size, bias=False)
+        self.mix_known = nn.Linear(known + 2, size, bias=False)
         self.ahead = nn.Parameter(0.1 * torch.randn(plan.horizon, size))
         self.inner = nn.Linear(size, size)
         self.out = nn.Linear(size, len(plan.levels) + 1)
@@ -83,11 +88,12 @@ class ForecastNetwork(nn.Module):
     def forward(self, windows: Windows) -> Float[Tensor, "positions batch horizon levels"]:
         """Forecast from each of the windows' positions; scaled quantiles, rising in level."""
         plan = self.plan
+        windows = self.embedding(windows)
         encoded = self.recurrent(windows.inputs)[0][windows.positions]
         encoded = self.dropout(encoded)
         positions, batch, _ = encoded.shape
         last = windows.last[..., None].expand_as(windows.season)
-        known = torch.cat([windows.calendar, torch.stack([last, windows.season], dim=-1)], dim=-1)
+        known = torch.cat([windows.known, torch.stack([last, windows.season], dim=-1)], dim=-1)
         hidden = (
             self.context(encoded)[:, :, None]
             + self.mix_own(self.own(encoded).view(positions, batch, plan.horizon, _OWN))
@@ -116,7 +122,7 @@ def assemble(
     return torch.cat([below, median[..., None], above], dim=-1)
 
 
-def _recurrent(plan: NetworkPlan) -> Recurrent:
+def _recurrent(plan: NetworkPlan, inputs: int) -> Recurrent:
     if len(plan.program.inputs) != 1:
         streams = [stream.name for stream in plan.program.inputs]
         raise ArgumentError(
@@ -126,7 +132,7 @@ def _recurrent(plan: NetworkPlan) -> Recurrent:
     projected = plan.program.output_width != "hidden"
     return Recurrent(
         plan.program,
-        plan.inputs,
+        inputs,
         plan.hidden_size,
         num_layers=plan.num_layers,
         dropout=plan.dropout if plan.num_layers > 1 else 0.0,

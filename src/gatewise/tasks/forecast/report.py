@@ -161,11 +161,7 @@ def _error_section(evaluation: Evaluation) -> str:
 
 def _data_section(forecaster: Forecaster, notes: CardNotes) -> str:
     fitted = forecaster.fitted_
-    covariates = fitted.encoder.covariates
-    columns = [
-        *covariates.numeric,
-        *(f"{name} ({len(known)} categories)" for name, known in covariates.categories.items()),
-    ]
+    columns = fitted.encoder.covariates.described
     pairs = [
         ("Data", notes.data),
         ("Target", notes.target),
@@ -175,8 +171,9 @@ def _data_section(forecaster: Forecaster, notes: CardNotes) -> str:
         ("Fitted to", notes.trained_on),
         ("Held back within these", forecaster.validation_),
         ("Last row fitted", show_stamp(fitted.context.stamps.max(), fitted.kind)),
-        ("Past covariates", ", ".join(columns) or "none"),
-        ("Known for the future", ", ".join(fitted.encoder.calendar) or "nothing"),
+        ("Past covariates", ", ".join(columns["past"]) or "none"),
+        ("Known for the future", ", ".join([*fitted.encoder.calendar, *columns["future"]]) or "nothing"),
+        ("Static covariates", ", ".join(columns["static"]) or "none"),
     ]
     return section("Data", definitions(pairs))
 

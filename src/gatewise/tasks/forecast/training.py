@@ -96,7 +96,7 @@ class ChunkSource:
             f"scale_{name}": value[None] for name, value in self._encoded.scaler.constants(series).items()
         }
         return {
-            **_named(windows),
+            **windows.to_batch(),
             "target": torch.from_numpy(target.astype(np.float32)),
             "counts": torch.from_numpy(counts),
             **constants,
@@ -104,9 +104,9 @@ class ChunkSource:
 
     def fingerprint(self) -> str:
         """Tells one data set, split and batch order from another."""
-        digest = hashlib.sha256(self._encoded.inputs.numpy().tobytes())
-        digest.update(self._encoded.panel.starts.tobytes() + self._limits.tobytes())
-        digest.update(f"{self.batch_size} {self._seed} {self._encoded.encoder}".encode())
+        digest = hashlib.sha256(self._encoded.fingerprint().encode())
+        digest.update(self._limits.tobytes())
+        digest.update(f"{self.batch_size} {self._seed}".encode())
         return digest.hexdigest()
 
     def _shuffled(self, number: int) -> tuple[Whole, Whole]:
@@ -119,22 +119,6 @@ class ChunkSource:
             offsets = offsets[heads[self._series]]
             self._order = (number, generator.permutation(len(self._series)), offsets)
         return self._order[1], self._order[2]
-
-
-def _named(windows: Windows) -> dict[str, Tensor]:
-    # Every tensor has the batch as its second dimension, where data-parallel training cuts.
-    return {
-        "inputs": windows.inputs,
-        "calendar": windows.calendar,
-        "last": windows.last,
-        "season": windows.season,
-        "positions": windows.positions[:, None].expand(-1, windows.inputs.shape[1]),
-    }
-
-
-def _windows(batch: Mapping[str, Tensor]) -> Windows:
-    names = ("inputs", "calendar", "last", "season")
-    return Windows(*(batch[name] for name in names), positions=batch["positions"][:, 0])
 
 
 def pinball(
@@ -189,7 +173,7 @@ class PinballObjective:
     def loss(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         """The training loss of one batch."""
         constants = {name[6:]: value[0] for name, value in batch.items() if name.startswith("scale_")}
-        quantiles = undo_scaling(model(_windows(batch)).float(), constants, log=self._log)
+        quantiles = undo_scaling(model(Windows.from_batch(batch)).float(), constants, log=self._log)
         target = undo_scaling(batch["target"], constants, log=self._log)
         return pinball(quantiles, target, batch["counts"], self._levels)
 
@@ -239,6 +223,6 @@ def forecast_scaled(model: nn.Module, encoded: Encoded, origins: Origins) -> NDA
             part = slice(begin, begin + _INFERENCE_BATCH)
             begins = origins.rows[part] - (lookback - 1)
             windows = encoded.windows(origins.series[part], begins, lookback, np.array([lookback - 1]))
-            batch = {name: value.to(device) for name, value in _named(windows).items()}
-            parts.append(model(_windows(batch))[0].double().cpu().numpy())
+            batch = {name: value.to(device) for name, value in windows.to_batch().items()}
+            parts.append(model(Windows.from_batch(batch))[0].double().cpu().numpy())
     return np.concatenate(parts) if parts else np.zeros((0, encoded.encoder.horizon, 0))
