@@ -47,15 +47,23 @@ class FrameKind:
     identity: Any = None
 
     def build(
-        self, ids: list[Any], stamps: NDArray[np.int64], kind: StampKind, values: dict[str, Any]
+        self,
+        ids: list[Any],
+        stamps: NDArray[np.int64],
+        kind: StampKind,
+        values: dict[str, Any],
+        further_stamps: dict[str, NDArray[np.int64]] | None = None,
     ) -> Any:
-        """Make a native frame of this kind: unique_id, ds and the columns of `values`."""
-        times = stamps.astype("datetime64[ns]") if kind == "time" else stamps
+        """Make a native frame of this kind: unique_id, ds, further columns of stamps, and the columns of `values`."""
+        times: dict[str, Any] = {TIME: stamps, **(further_stamps or {})}
+        if kind == "time":
+            times = {name: own.astype("datetime64[ns]") for name, own in times.items()}
         if self.backend == "pyarrow":
-            times = pa.array(times)
-        frame = nw.from_dict({ID: ids, TIME: times, **values}, backend=self.backend)
+            times = {name: pa.array(own) for name, own in times.items()}
+        frame = nw.from_dict({ID: ids, **times, **values}, backend=self.backend)
         if self.time is not None:
-            frame = frame.with_columns(_restored_time(frame, self.time).alias(TIME))
+            restored = [_restored_time(frame, name, self.time).alias(name) for name in times]
+            frame = frame.with_columns(*restored)
         if self.identity is not None and not isinstance(self.identity, nw.Categorical | nw.Enum):
             frame = frame.with_columns(nw.col(ID).cast(self.identity))
         return frame.to_native()
@@ -148,13 +156,18 @@ def stamp_values(frame: nw.DataFrame[Any]) -> tuple[NDArray[np.int64], StampKind
         raise DataError(
             f"column {TIME!r} holds {dtype}; expected dates, date-times, text of the form 2024-01-31 13:00, or integers"
         )
-    moments = np.asarray(column.to_numpy(), dtype="datetime64[us]")
-    years = moments.astype("datetime64[Y]").astype(np.int64) + 1970
+    moments = _viewed(column, pa.int64())
+    if moments is None:
+        moments = np.asarray(column.to_numpy())
+    ends = np.array([column.min(), column.max()], dtype="datetime64[us]") if len(column) else np.array([])
+    years = ends.astype("datetime64[Y]").astype(np.int64) + 1970
     if len(years) and (years.min() < _FIRST_YEAR or years.max() > _LAST_YEAR):
         raise DataError(
             f"column {TIME!r}: years must lie in {_FIRST_YEAR} to {_LAST_YEAR}, got {years.min()} to {years.max()}"
         )
-    return np.asarray(column.to_numpy()).astype("datetime64[ns]").astype(np.int64), "time"
+    if moments.dtype != np.int64:
+        moments = moments.astype("datetime64[ns]").astype(np.int64)
+    return moments, "time"
 
 
 def column_values(frame: nw.DataFrame[Any], name: str) -> NDArray[np.float64] | NDArray[np.object_]:
@@ -165,6 +178,9 @@ def column_values(frame: nw.DataFrame[Any], name: str) -> NDArray[np.float64] | 
     """
     column = frame.get_column(name)
     dtype = column.dtype
+    viewed = _viewed(column, pa.float64())
+    if viewed is not None:
+        return viewed
     if dtype.is_numeric() or isinstance(dtype, nw.Boolean):
         return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
     if isinstance(dtype, nw.String | nw.Categorical | nw.Enum):
@@ -192,6 +208,18 @@ def column_values(frame: nw.DataFrame[Any], name: str) -> NDArray[np.float64] | 
     )
 
 
+def _viewed(column: nw.Series[Any], wanted: pa.DataType) -> NDArray[Any] | None:
+    """An Arrow column's own memory, where it is one stretch of what is wanted and misses nothing; otherwise None."""
+    if not column.implementation.is_pyarrow():
+        return None
+    whole = column.to_native()
+    as_wanted = whole.type == wanted or (pa.types.is_int64(wanted) and whole.type == pa.timestamp("ns"))
+    if not as_wanted or whole.null_count or whole.num_chunks != 1:
+        return None
+    viewed: NDArray[Any] = whole.chunk(0).view(wanted).to_numpy(zero_copy_only=True)
+    return viewed
+
+
 def _parsed(column: nw.Series[Any]) -> nw.Series[Any]:
     texts = column.to_list()
     try:
@@ -212,8 +240,8 @@ def _is_moment(text: str) -> bool:
     return True
 
 
-def _restored_time(frame: nw.DataFrame[Any], dtype: Any) -> nw.Series[Any]:
-    column = frame.get_column(TIME)
+def _restored_time(frame: nw.DataFrame[Any], name: str, dtype: Any) -> nw.Series[Any]:
+    column = frame.get_column(name)
     if isinstance(dtype, nw.Datetime) and dtype.time_zone is not None:
         column = column.dt.replace_time_zone("UTC").dt.convert_time_zone(dtype.time_zone)
     return column.cast(dtype)

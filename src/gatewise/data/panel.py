@@ -26,7 +26,15 @@ from gatewise.data.frames import (
 from gatewise.data.frequency import Frequency, StampKind, infer_frequency, show_stamp
 from gatewise.errors import DataError
 
-__all__ = ["MissingRule", "Panel", "as_categories", "panel_from_array", "panel_from_frame"]
+__all__ = [
+    "MissingRule",
+    "Panel",
+    "as_categories",
+    "check_values",
+    "panel_from_array",
+    "panel_from_frame",
+    "unbroken",
+]
 
 MissingRule = Literal["error", "mask"]
 Values = NDArray[np.float64]
@@ -96,6 +104,25 @@ class Panel:
             self.ids,
         )
 
+    def select(self, series: Whole) -> Panel:
+        """Some of the series, by their indices in rising order."""
+        if len(series) == len(self):
+            return self
+        counts = self.lengths[series]
+        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        rows = np.arange(starts[-1]) + np.repeat(self.starts[:-1][series] - starts[:-1], counts)
+        return Panel(
+            [self.names[index] for index in series],
+            starts,
+            self.stamps[rows],
+            self.target[rows],
+            {name: values[rows] for name, values in self.covariates.items()},
+            self.frequency,
+            self.kind,
+            self.frame,
+            [self.ids[index] for index in series] if self.ids else [],
+        )
+
 
 def panel_from_array(values: NDArray[Any], missing: MissingRule) -> Panel:
     """A panel of the rows of a two-dimensional array of shape (samples, time), stamped 0, 1, 2, ...
@@ -110,7 +137,7 @@ def panel_from_array(values: NDArray[Any], missing: MissingRule) -> Panel:
     panel = Panel(
         names, starts, stamps, values.astype(np.float64).reshape(-1), {}, Frequency("integer", 1), "integer"
     )
-    _check_values(panel, TARGET, panel.target, missing)
+    check_values(panel, TARGET, panel.target, missing)
     return panel
 
 
@@ -119,6 +146,8 @@ def panel_from_frame(
     missing: MissingRule,
     frequency: Frequency | None = None,
     categorical: tuple[str, ...] = (),
+    *,
+    observed: bool = True,
 ) -> Panel:
     """A panel of a long frame with columns unique_id (may be left out for one series), ds, y and covariates.
 
@@ -131,6 +160,7 @@ def panel_from_frame(
         missing: "error" or "mask": what a missing target or covariate means.
         frequency: the step in time, where it is known already; otherwise it is inferred.
         categorical: columns whose numbers are names of categories.
+        observed: whether each series must have an observed value of the target.
 
     Raises:
         ArgumentTypeError: not a table.
@@ -166,9 +196,9 @@ def panel_from_frame(
             )
         columns[name] = as_categories(columns[name], name)
     panel = Panel(names, starts, stamps, target[order], columns, step, kind, frame_kind, ids)
-    panel = _unbroken(panel, missing)
+    panel = unbroken(panel, missing)
     for name, values in {TARGET: panel.target, **panel.covariates}.items():
-        _check_values(panel, name, values, missing)
+        check_values(panel, name, values, missing, observed=observed)
     return panel
 
 
@@ -223,7 +253,7 @@ def _check_duplicates(stamps: Whole, codes: Whole, names: list[str], kind: Stamp
         )
 
 
-def _unbroken(panel: Panel, missing: MissingRule) -> Panel:
+def unbroken(panel: Panel, missing: MissingRule) -> Panel:
     """Check that all stamps lie on the step; put rows in where steps have none (missing="mask")."""
     owner = panel.series_of_rows()
     position, whole = panel.frequency.position(panel.stamps, panel.stamps[panel.starts[:-1]][owner])
@@ -269,7 +299,9 @@ def _filled(panel: Panel, position: Whole, owner: Whole) -> Panel:
     )  # fmt: skip
 
 
-def _check_values(panel: Panel, column: str, values: NDArray[Any], missing: MissingRule) -> None:
+def check_values(
+    panel: Panel, column: str, values: NDArray[Any], missing: MissingRule, *, observed: bool = True
+) -> None:
     """Refuse infinite values, and missing ones where the rule says so; the first is named."""
     if values.dtype == object:
         gone, infinite = np.equal(values, None).astype(bool), np.zeros(len(values), dtype=bool)
@@ -287,7 +319,7 @@ def _check_values(panel: Panel, column: str, values: NDArray[Any], missing: Miss
                 f"column {column!r} is {what} in series {panel.names[owner]!r} at "
                 f"{show_stamp(panel.stamps[row], panel.kind)} ({int(bad.sum())} such rows in all). {advice}"
             )
-    if column == TARGET and gone.any():
+    if observed and column == TARGET and gone.any():
         empty = np.add.reduceat(~gone, panel.starts[:-1]) == 0
         if empty.any():
             name = panel.names[int(np.flatnonzero(empty)[0])]

@@ -35,10 +35,9 @@ class CardNotes:
 
 
 def table_rows(evaluation: Evaluation) -> list[list[str]]:
-    """Method, MAE, RMSE, MASE, sMAPE and pinball loss as text, a header first."""
-    rows = [["", "MAE", "RMSE", "MASE", "sMAPE %", "pinball"]]
+    """Method, MAE, RMSE, MASE, sMAPE, OWA, CRPS and pinball loss as text, a header first."""
+    rows = [["", "MAE", "RMSE", "MASE", "sMAPE %", "OWA", "CRPS", "pinball"]]
     for name, errors in evaluation.errors.items():
-        loss = "" if errors.pinball is None else f"{errors.pinball:.3g}"
         rows.append(
             [
                 name,
@@ -46,7 +45,9 @@ def table_rows(evaluation: Evaluation) -> list[list[str]]:
                 f"{errors.rmse:.4g}",
                 f"{errors.mase:.3f}",
                 f"{errors.smape:.1f}",
-                loss,
+                "" if errors.owa is None else f"{errors.owa:.3f}",
+                "" if errors.crps is None else f"{errors.crps:.3g}",
+                "" if errors.pinball is None else f"{errors.pinball:.3g}",
             ]
         )
     return rows

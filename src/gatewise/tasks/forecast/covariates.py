@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gatewise.data import Panel
 from gatewise.errors import DataError
 
-__all__ = ["CovariateEncoder", "Covariates", "Roles", "fit_covariates"]
+__all__ = ["CovariateEncoder", "Covariates", "Roles", "fit_covariates", "static_values"]
 
 _SKEWED = 2.0
 # The log is linear below this share of the mean, so that values near zero do not dominate.
@@ -124,11 +124,9 @@ class CovariateEncoder:
         for place, name in enumerate(self.moving[1]):
             codes[:, place] = self._codes(panel, name, panel.covariates[name], panel.starts)
         each = np.arange(len(panel) + 1, dtype=np.int64)
-        static = [
-            _standardised(_static_values(panel, name), *self.numeric[name]) for name in self.standing[0]
-        ]
+        static = [_standardised(static_values(panel, name), *self.numeric[name]) for name in self.standing[0]]
         static_codes = [
-            self._codes(panel, name, _static_values(panel, name), each) for name in self.standing[1]
+            self._codes(panel, name, static_values(panel, name), each) for name in self.standing[1]
         ]
         count = len(panel)
         return Covariates(
@@ -194,7 +192,7 @@ def fit_covariates(panel: Panel, roles: Roles) -> CovariateEncoder:
     numeric: dict[str, Scale] = {}
     categories: dict[str, tuple[str, ...]] = {}
     for name, column in panel.covariates.items():
-        values = _static_values(panel, name) if name in roles.static else column
+        values = static_values(panel, name) if name in roles.static else column
         if values.dtype == object:
             known = tuple(sorted({value for value in values if value is not None}))
             if len(known) > _MOST_CATEGORIES:
@@ -208,7 +206,7 @@ def fit_covariates(panel: Panel, roles: Roles) -> CovariateEncoder:
     return CovariateEncoder(numeric, categories, roles)
 
 
-def _static_values(panel: Panel, name: str) -> NDArray[Any]:
+def static_values(panel: Panel, name: str) -> NDArray[Any]:
     """A static column's value for each series: that of its first row that has one."""
     values = panel.covariates[name]
     gone = np.equal(values, None).astype(bool) if values.dtype == object else np.isnan(values)

@@ -21,11 +21,11 @@ from gatewise.data.calendar import calendar_features
 from gatewise.tasks.forecast.covariates import CovariateEncoder, Covariates
 from gatewise.tasks.forecast.scaling import TargetScaler
 
-__all__ = ["Encoded", "Encoder", "Windows"]
+__all__ = ["SEASONS_BACK", "Encoded", "Encoder", "Windows"]
 
 Whole = NDArray[np.int64]
 # A seasonal value that is missing is looked for in earlier seasons, this many at most.
-_SEASONS_BACK = 7
+SEASONS_BACK = 7
 # The inputs of all rows are kept where they fit into so many bytes: it spares making them anew in every window.
 _KEPT_BYTES = 64 << 20
 
@@ -285,7 +285,7 @@ class Encoded:
         seasons = -(-steps // length)
         found = np.broadcast_to(last[..., None], (*origins.shape, horizon)).copy()
         open_ = np.ones(found.shape, dtype=bool)
-        for back in range(_SEASONS_BACK):
+        for back in range(SEASONS_BACK):
             source = origins[..., None] + steps - (seasons + back) * length
             usable = open_ & (source >= 0) & (source < lengths[:, None])
             if not usable.any():

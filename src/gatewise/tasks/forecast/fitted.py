@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gatewise.data import Frequency, Panel
 from gatewise.data.frequency import StampKind, show_stamp
+from gatewise.data.joined import with_later_rows
+from gatewise.data.panel import MissingRule
 from gatewise.errors import DataError
+from gatewise.tasks.forecast.baselines import linear_forecasts, naive2_forecasts
 from gatewise.tasks.forecast.calibration import calibrate
-from gatewise.tasks.forecast.encoding import Encoded, Encoder
-from gatewise.tasks.forecast.evaluation import BackTest, Evaluation, judge
+from gatewise.tasks.forecast.covariates import static_values
+from gatewise.tasks.forecast.encoding import SEASONS_BACK, Encoded, Encoder
+from gatewise.tasks.forecast.evaluation import LINEAR, NAIVE2, BackTest, Evaluation, judge
 from gatewise.tasks.forecast.metrics import mase_scale
 from gatewise.tasks.forecast.network import ForecastNetwork
 from gatewise.tasks.forecast.scaling import TargetScaler, fit_scaler
 from gatewise.tasks.forecast.training import Origins, forecast_scaled
 
-__all__ = ["Fitted"]
+__all__ = ["Fitted", "context_of"]
 
 Whole = NDArray[np.int64]
 # An unknown series is back-tested on this last share of it, where no start is given.
@@ -78,6 +84,15 @@ class Fitted:
         scaler = TargetScaler(log=self.scaler.log, **merged)
         return self.encoder.encode(panel, scaler), np.where(is_known, self.scales[place], fresh)
 
+    def updated(self, later: Panel, missing: MissingRule) -> Fitted:
+        """The same model, its context moved on by later rows of the fitted series.
+
+        Raises:
+            DataError: a series was not fitted, or a row does not follow the last one that is known.
+        """
+        joined = with_later_rows(self.context, later, missing)
+        return dataclasses.replace(self, context=context_of(self.encoder.encode(joined, self.scaler)))
+
     def quantiles(self, encoded: Encoded, origins: Origins) -> NDArray[np.float64]:
         """Calibrated quantiles in the target's unit, of shape (origins, horizon, levels)."""
         scaled = forecast_scaled(self.network, encoded, origins)
@@ -94,10 +109,13 @@ class Fitted:
         encoded, _ = self.encode(panel, ends)
         return self.quantiles(encoded, Origins(np.arange(len(panel)), ends - 1))
 
-    def back_test(self, panel: Panel, first: Whole, every: int, model: str) -> Evaluation:
+    def back_test(
+        self, panel: Panel, first: Whole, every: int, model: str, *, linear: bool = False
+    ) -> Evaluation:
         """Forecasts from every `every`-th row, of rows first[i] onwards of series i, against what came.
 
-        A forecast counts only where its whole horizon lies in the table.
+        A forecast counts only where its whole horizon lies in the table. Naive2's season and (`linear`) DLinear are
+        learned from the rows before first[i].
         """
         horizon = self.encoder.horizon
         encoded, scales = self.encode(panel, first)
@@ -111,16 +129,33 @@ class Fitted:
                 f"{int((panel.lengths - first).max())} rows. Give more rows, an earlier start, or fit a "
                 "shorter horizon."
             )
-        return judge(self._compare(panel, encoded, origins, scales), model=model, every=every)
+        test = self.compare(panel, encoded, origins, scales, first, linear=linear)
+        return judge(test, model=model, every=every)
 
-    def _compare(
-        self, panel: Panel, encoded: Encoded, origins: Origins, scales: NDArray[np.float64]
+    def compare(
+        self,
+        panel: Panel,
+        encoded: Encoded,
+        origins: Origins,
+        scales: NDArray[np.float64],
+        first: Whole,
+        *,
+        linear: bool,
     ) -> BackTest:
+        """The forecasts of all methods from the given origins, and what came."""
         starts = panel.starts[:-1][origins.series]
         rows = starts + origins.rows
         ahead = rows[:, None] + 1 + np.arange(self.encoder.horizon)
         windows = encoded.windows(origins.series, origins.rows, 1, np.zeros(1, dtype=np.int64))
         naive = np.broadcast_to(windows.last[0].double().numpy()[:, None], ahead.shape)
+        others = {
+            NAIVE2: naive2_forecasts(
+                panel, first, origins.series, rows, encoded.seen_at(rows), self.encoder.horizon,
+                self.encoder.season_length,
+            )
+        }  # fmt: skip
+        if linear and (forecasts := linear_forecasts(panel, first, self.encoder, origins)) is not None:
+            others[LINEAR] = forecasts
         return BackTest(
             panel=panel,
             series=origins.series,
@@ -131,6 +166,7 @@ class Fitted:
             actual=panel.target[ahead],
             scale=scales[origins.series],
             levels=self.levels,
+            others=others,
         )
 
     def held_out(self, panel: Panel, start: int | None) -> Whole:
@@ -176,3 +212,37 @@ def _same_kind(scaling: str, log: bool) -> str:
     if scaling == "auto":
         return "log" if log else "standard"
     return scaling
+
+
+def context_of(encoded: Encoded) -> Panel:
+    """The rows of each series that a forecast after its last one depends on.
+
+    That is a lookback, further back to what is carried into it (the last value of the target and of each covariate
+    before it), and a season's worth.
+    """
+    panel, encoder = encoded.panel, encoded.encoder
+    begin = np.maximum(panel.lengths - encoder.lookback, 0)
+    reach = begin.copy()
+    for values in (panel.target, *(panel.covariates[name] for name in encoder.covariates.moving[0])):
+        seen = _last_seen(values, panel.starts)[panel.starts[:-1] + begin] - panel.starts[:-1]
+        reach = np.where(seen >= 0, np.minimum(reach, seen), reach)
+    # Where values are missing, a seasonal value is looked for further back.
+    seasons = panel.lengths - (2 if encoded.last_seen is None else SEASONS_BACK) * encoder.season_length
+    context = panel.between(np.maximum(np.minimum(reach, seasons), 0), panel.lengths)
+    static = {
+        name: np.repeat(static_values(panel, name), context.lengths)
+        for name in encoder.covariates.roles.static
+    }
+    # Copies: the table that they came from may be a mapped file, and need not outlive the fit.
+    covariates = {name: values.copy() for name, values in (context.covariates | static).items()}
+    return dataclasses.replace(
+        context, stamps=context.stamps.copy(), target=context.target.copy(), covariates=covariates
+    )
+
+
+def _last_seen(values: NDArray[Any], starts: Whole) -> Whole:
+    """For each row the row of the last value that is there, in the same series; -1 where there is none."""
+    if values.dtype == object:
+        return np.full(len(values), -1)
+    last = np.maximum.accumulate(np.where(np.isnan(values), -1, np.arange(len(values))))
+    return np.where(last >= np.repeat(starts[:-1], np.diff(starts)), last, -1)

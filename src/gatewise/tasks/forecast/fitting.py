@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,8 @@ from gatewise.tasks.forecast.calibration import fit_calibration
 from gatewise.tasks.forecast.covariates import Roles, fit_covariates
 from gatewise.tasks.forecast.embedding import EmbeddingPlan
 from gatewise.tasks.forecast.encoding import Encoded, Encoder
-from gatewise.tasks.forecast.fitted import Fitted
+from gatewise.tasks.forecast.fitted import Fitted, context_of
+from gatewise.tasks.forecast.leaks import check_leaks
 from gatewise.tasks.forecast.metrics import mase_scale
 from gatewise.tasks.forecast.network import ForecastNetwork, NetworkPlan
 from gatewise.tasks.forecast.scaling import fit_scaler
@@ -32,7 +34,7 @@ from gatewise.tasks.forecast.training import (
     forecast_scaled,
 )
 
-__all__ = ["FitResult", "Options", "context_of", "fit_forecaster", "roles_of"]
+__all__ = ["FitResult", "Options", "fit_forecaster", "roles_of"]
 
 Whole = NDArray[np.int64]
 # The last tenth of each series, a horizon at least, is held back: to stop early, and to calibrate.
@@ -116,6 +118,14 @@ class Options:
             roles=roles_of(estimator),
         )
 
+    def of_window(self, window: int) -> Options:
+        """The same for one window of a cross-validation: checkpoints in a folder of its own."""
+        folder = self.train.checkpoint_folder
+        if folder is None:
+            return self
+        own = dataclasses.replace(self.train, checkpoint_folder=Path(folder) / f"window-{window}")
+        return dataclasses.replace(self, train=own)
+
 
 @dataclass(frozen=True)
 class FitResult:
@@ -125,6 +135,7 @@ class FitResult:
     history: train.History
     seconds: float
     validation: str
+    windows_per_second: float
 
 
 def fit_forecaster(panel: Panel, options: Options, *, from_array: bool) -> FitResult:
@@ -135,6 +146,7 @@ def fit_forecaster(panel: Panel, options: Options, *, from_array: bool) -> FitRe
     """
     begun = time.perf_counter()
     _check_lengths(panel, options.horizon)
+    check_leaks(panel, options.horizon, options.roles.future)
     held = np.maximum((panel.lengths * VALIDATION_SHARE).astype(np.int64), options.horizon)
     limits = panel.lengths - held
     history = panel.between(np.zeros_like(limits), limits)
@@ -163,7 +175,8 @@ def fit_forecaster(panel: Panel, options: Options, *, from_array: bool) -> FitRe
     shortest, longest = int(held.min()), int(held.max())
     rows = f"{shortest:,}" if shortest == longest else f"{shortest:,} to {longest:,}"
     words = f"the last {rows} rows of each series, in time order, for early stopping and calibration"
-    return FitResult(fitted, run, time.perf_counter() - begun, words)
+    rate = source.windows_per_step * run.steps / max(run.seconds, 1e-9)
+    return FitResult(fitted, run, time.perf_counter() - begun, words, rate)
 
 
 def _network(encoder: Encoder, options: Options) -> ForecastNetwork:
@@ -207,16 +220,6 @@ def _calibration(
         origins.series, origins.rows[None], encoded.panel.lengths[origins.series]
     )
     return fit_calibration(scaled, target[0], counts[0], levels)
-
-
-def context_of(encoded: Encoded) -> Panel:
-    """The last rows of each series: a lookback, and further back to the last value before it and a season's worth."""
-    panel, encoder = encoded.panel, encoded.encoder
-    begin = np.maximum(panel.lengths - encoder.lookback, 0)
-    seen = encoded.seen_at(panel.starts[:-1] + begin) - panel.starts[:-1]
-    begin = np.where(seen >= 0, np.minimum(begin, seen), begin)
-    seasons = panel.lengths - 2 * encoder.season_length
-    return panel.between(np.maximum(np.minimum(begin, seasons), 0), panel.lengths)
 
 
 def _with_values(history: Panel, panel: Panel) -> Panel:

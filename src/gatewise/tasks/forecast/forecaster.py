@@ -17,7 +17,9 @@ from gatewise.data.future import with_future
 from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.nn.arguments import no_type_check
 from gatewise.tasks.base import Estimator
+from gatewise.tasks.forecast.cross_validation import Plan, cross_validate
 from gatewise.tasks.forecast.evaluation import Evaluation
+from gatewise.tasks.forecast.fitted import Fitted
 from gatewise.tasks.forecast.fitting import FitResult, Options, fit_forecaster
 
 __all__ = ["Forecaster"]
@@ -70,9 +72,11 @@ class Forecaster(Estimator):
         best_epoch_: the epoch whose weights were kept.
         stopped_: why training ended: "finished", "patience", "max_time" or "interrupted".
         fit_seconds_: how long `fit` took.
+        windows_per_second_: forecasts that the training learned from in a second, validation included in the time.
         lookback_, season_length_, frequency_: what was chosen or found.
         validation_: which part of each series was held back, in words.
         fitted_: the fitted model itself.
+        cross_validation_: the `Evaluation` of the last `cross_validation`.
 
     Example:
         >>> import numpy as np, pandas as pd
@@ -196,11 +200,14 @@ class Forecaster(Estimator):
         return values[..., [levels.index(level) for level in self._levels()]]
 
     @no_type_check
-    def evaluate(self, df: Any, *, start: Any = None, every: int | None = None) -> Evaluation:
-        """Forecast from many rows of a held-out span and compare with what came, beside the trivial methods.
+    def evaluate(
+        self, df: Any, *, start: Any = None, every: int | None = None, linear: bool = True
+    ) -> Evaluation:
+        """Forecast from many rows of a held-out span and compare with what came, beside simpler methods.
 
-        Every forecast sees only rows up to its origin. All methods are measured on the same windows and the same
-        observed values; only whole horizons count.
+        These are the last value, seasonal naive, Naive2 (M4) and the linear model DLinear (Zeng et al. 2023), which is
+        fitted here to the rows before the span. Every forecast sees only rows up to its origin. All methods are
+        measured on the same windows and the same observed values; only whole horizons count.
 
         Args:
             df: history and held-out span together, or an array of shape (samples, time) whose last `horizon` columns
@@ -209,6 +216,7 @@ class Forecaster(Estimator):
                 that were not fitted, the last fifth of their rows.
             every: rows from one origin to the next, at least 1. None: 1, or more where that would be more than
                 20,000 forecasts.
+            linear: whether to fit DLinear too; it takes seconds.
 
         Returns:
             The errors, coverage, and a verdict in words; print it for a table.
@@ -232,7 +240,87 @@ class Forecaster(Estimator):
             every = max(1, -(-int((panel.lengths - first).sum()) // _MOST_WINDOWS))
         if not isinstance(every, int) or isinstance(every, bool) or every < 1:
             raise ArgumentError(f"every: an integer of at least 1 is expected, came {every!r}")
-        return self.fitted_.back_test(panel, first, every, self.fitted_.network.plan.program.name)
+        return self.fitted_.back_test(
+            panel, first, every, self.fitted_.network.plan.program.name, linear=linear
+        )
+
+    @no_type_check
+    def cross_validation(
+        self,
+        df: Any,
+        n_windows: int = 1,
+        step_size: int | None = None,
+        refit: bool | int = True,
+        *,
+        align: str = "time",
+        linear: bool = False,
+    ) -> Any:
+        """Walk forward through a table: fit up to a cutoff, forecast the horizon after it, move the cutoff on.
+
+        This estimator's own fit, if it has one, is neither used nor changed. A fit sees rows up to its cutoff, a
+        forecast rows up to its own, and of later rows only the `future_covariates`.
+
+        Args:
+            df: a long table, as in `fit`.
+            n_windows: cutoffs, at least 1; the last one lies a horizon before the table's end.
+            step_size: steps from one cutoff to the next; None: a horizon, so that windows do not overlap.
+            refit: True fits at every cutoff, False only at the first, n at every n-th.
+            align: "time": one cutoff in time for all series (a series counts where it has a whole horizon after it);
+                "end": each series counts from its own last row, as in Nixtla's libraries.
+            linear: whether to fit DLinear beside, for `cross_validation_`.
+
+        Returns:
+            A table of the kind that came in: unique_id, ds, cutoff, y, y_hat and the quantiles. The errors beside the
+            simpler methods' are in `cross_validation_`, an `Evaluation`.
+
+        Raises:
+            DataError: a window has too few rows before or after it.
+        """
+        options = Options.from_estimator(self, self._seed())
+        if not is_frame(df):
+            raise ArgumentTypeError(
+                f"df: a pandas, polars or pyarrow table is expected, came {type(df).__name__}"
+            )
+        plan = Plan.checked(options.horizon, n_windows, step_size, refit, align)
+
+        def fit(history: Panel, window: int) -> Fitted:
+            return fit_forecaster(history, options.of_window(window), from_array=False).fitted
+
+        found = cross_validate(
+            self._panel(df, fitting=True)[0],
+            plan,
+            fit,
+            model=options.program.name,
+            shown=self._levels(),
+            linear=linear,
+        )
+        self.cross_validation_ = found.evaluation
+        return found.table
+
+    @no_type_check
+    def update(self, df: Any) -> Self:
+        """Take in rows that came after those that are known, without a refit: `predict()` goes on from them.
+
+        Forecasts are those of `predict` on the whole history.
+
+        Args:
+            df: the new rows of some or all fitted series, columns as in `fit`.
+
+        Returns:
+            This forecaster.
+
+        Raises:
+            DataError: a series was not fitted, a row is not after the last one that is known, or a step has none.
+        """
+        self._require_fitted("fitted_")
+        if self.fitted_.from_array or not is_frame(df):
+            raise ArgumentTypeError(
+                "df: a table is expected, of series that were fitted from a table (rows of an array have no names); "
+                "give whole histories to predict instead"
+            )
+        later = self._panel(df, observed=False)[0]
+        self.fitted_ = self.fitted_.updated(later, self.missing)
+        return self
 
     @no_type_check
     def plot(
@@ -279,14 +367,15 @@ class Forecaster(Estimator):
     def _levels(self) -> tuple[float, ...]:
         return tuple(float(level) for level in self.quantiles)
 
-    def _panel(self, data: Any, *, fitting: bool = False) -> tuple[Panel, bool]:
+    def _panel(self, data: Any, *, fitting: bool = False, observed: bool = True) -> tuple[Panel, bool]:
         if self.missing not in ("error", "mask"):
             raise ArgumentError(f'missing: "error" or "mask" is expected, came {self.missing!r}')
         if is_frame(data):
             frequency = None if self.freq is None else parse_frequency(self.freq)
             if not fitting and not self.fitted_.from_array:
                 frequency = self.fitted_.frequency
-            return panel_from_frame(data, self.missing, frequency, tuple(self.categorical)), False
+            named = tuple(self.categorical)
+            return panel_from_frame(data, self.missing, frequency, named, observed=observed), False
         if any((*self.future_covariates, *self.static_covariates, *self.categorical)):
             raise ArgumentError(
                 "future_covariates, static_covariates, categorical: an array has no columns to be named; give a table"
@@ -302,6 +391,7 @@ class Forecaster(Estimator):
         self.stopped_ = result.history.stopped
         self.fit_seconds_ = result.seconds
         self.validation_ = result.validation
+        self.windows_per_second_ = result.windows_per_second
         self.lookback_ = result.fitted.encoder.lookback
         self.season_length_ = result.fitted.encoder.season_length
         self.frequency_ = result.fitted.frequency

@@ -35,17 +35,20 @@ KIND = "forecaster"
 _SCALES = ("unit", "centre", "spread", "size", "lowest", "highest")
 # Where it runs and how it tells of it is the loading side's business.
 _NOT_STORED = ("checkpoint_folder", "random_state", "cell", "device")
-_FOUND = ("history_", "best_epoch_", "stopped_", "fit_seconds_", "validation_")
+_FOUND = ("history_", "best_epoch_", "stopped_", "fit_seconds_", "validation_", "windows_per_second_")
 Loaded = TypeVar("Loaded", bound=Estimator)
 
 
-def save_forecaster(forecaster: Forecaster, path: Path, notes: CardNotes | None = None) -> None:
+def save_forecaster(
+    forecaster: Forecaster, path: Path, notes: CardNotes | None = None, *, card: str | None = None
+) -> None:
     """Save a fitted forecaster into a folder.
 
     Args:
         forecaster: fitted.
         path: the folder.
         notes: what the card says beside the settings: data, licence, test errors.
+        card: the card's text, where it is written already.
     """
     fitted = forecaster.fitted_
     parameters = {name: value for name, value in forecaster.get_params().items() if name not in _NOT_STORED}
@@ -68,8 +71,8 @@ def save_forecaster(forecaster: Forecaster, path: Path, notes: CardNotes | None 
         "context": _context_config(fitted.context),
         "found": _plain({name: getattr(forecaster, name) for name in _FOUND}),
     }
-    card = card_text(forecaster, notes or CardNotes())
-    save_model(path, kind=KIND, config=config, tensors=_tensors(fitted), card=card)
+    text = card_text(forecaster, notes or CardNotes()) if card is None else card
+    save_model(path, kind=KIND, config=config, tensors=_tensors(fitted), card=text)
 
 
 def load_forecaster(cls: type[Loaded], path: Path) -> Loaded:

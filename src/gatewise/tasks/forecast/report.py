@@ -194,7 +194,8 @@ def _settings_section(forecaster: Forecaster, seconds: float) -> str:
         ("Training", f"kept epoch {forecaster.best_epoch_} of {len(forecaster.history_)} ({forecaster.stopped_}); "
                      f"learning rate {forecaster.learning_rate:g}, cosine; averaged weights"),
         ("Seed", "" if forecaster.random_state is None else str(forecaster.random_state)),
-        ("Time", f"{forecaster.fit_seconds_:.0f} s to fit, {seconds:.0f} s with data and evaluation"),
+        ("Time", f"{forecaster.fit_seconds_:.0f} s to fit ({forecaster.windows_per_second_:,.0f} windows a second), "
+                 f"{seconds:.0f} s with data and evaluation"),
         ("Environment", ", ".join(f"{name} {value}" for name, value in environment().items())),
     ]  # fmt: skip
     return section("Settings and environment", definitions(pairs))

@@ -74,6 +74,11 @@ class ChunkSource:
         """Batches in an epoch: one pass over the data, or several where one has few."""
         return self._steps * self._passes
 
+    @property
+    def windows_per_step(self) -> float:
+        """How many forecasts a step learns from, on average: the positions of its chunks."""
+        return len(self._series) / self._steps * min(CHUNK_POSITIONS, self._reach)
+
     def batch(self, epoch: int, step: int) -> Mapping[str, Tensor]:
         """Batch number `step` of an epoch: chunks of this pass's order."""
         order, offsets = self._shuffled(epoch * self._passes + step // self._steps)
