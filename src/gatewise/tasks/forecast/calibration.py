@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 __all__ = ["calibrate", "fit_calibration"]
 
 Quantiles = Float[np.ndarray, "windows horizon levels"]
-# A factor outside these says that something other than the spread is wrong; then it is left there.
-_LEAST, _MOST = 0.1, 10.0
+# Quantiles neither meet nor run away: a factor outside these would say that the model is none.
+_LEAST, _MOST = 1e-3, 1e3
 # Fewer values than this say too little about a quantile.
 _FEWEST = 30
 

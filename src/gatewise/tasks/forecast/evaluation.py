@@ -216,11 +216,12 @@ def _verdict(mae: dict[str, float], model: str) -> str:
     if gain > -_TIE:
         return (
             f"The model does NOT beat the trivial method: its MAE {own:.4g} is level with {better} "
-            f"({mae[better]:.4g}). Use {better}: it costs nothing."
+            f"({mae[better]:.4g}). Use {better}: it costs nothing." + _beside_linear(own, mae)
         )
     return (
         f"The model does NOT beat the trivial method: its MAE {own:.4g} is {_excess(gain)} that of {better} "
         f"({mae[better]:.4g}). Use {better}, or give the model more data, covariates or time."
+        + _beside_linear(own, mae)
     )
 
 

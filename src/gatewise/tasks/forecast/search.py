@@ -171,5 +171,5 @@ def _optuna() -> Any:
         raise ArgumentError(
             "the search needs Optuna, which is not installed: python -m pip install 'gatewise[search]'"
         ) from error
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
