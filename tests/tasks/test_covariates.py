@@ -114,7 +114,7 @@ def test_a_new_series_brings_its_own_columns(model) -> None:
 
 
 def test_the_back_test_reads_the_future_of_its_own_table(model) -> None:
-    evaluation = model.evaluate(TABLE, every=1)
+    evaluation = model.evaluate(TABLE, every=1, linear=False)
     direct = model.predict(future=KNOWN)["y_hat"].to_numpy().reshape(3, 6)
     np.testing.assert_allclose(evaluation.back_test.median, direct, rtol=1e-5)
 

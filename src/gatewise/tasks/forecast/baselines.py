@@ -180,7 +180,7 @@ def linear_forecasts(
     source = ChunkSource(encoded, limits, None, seed)
     train.fit(model, objective, source, config, progress=train.choose(silent=True))
     scaled = _forecast(model.eval(), encoded, origins)
-    return encoded.scaler.inverse(scaled, origins.series)
+    return encoded.scaler.unscaled(scaled, origins.series)
 
 
 class _Squares:

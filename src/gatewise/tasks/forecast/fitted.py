@@ -96,7 +96,11 @@ class Fitted:
     def quantiles(self, encoded: Encoded, origins: Origins) -> NDArray[np.float64]:
         """Calibrated quantiles in the target's unit, of shape (origins, horizon, levels)."""
         scaled = forecast_scaled(self.network, encoded, origins)
-        return encoded.scaler.inverse(calibrate(scaled, self.calibration, self.levels), origins.series)
+        last = encoded.carried_at(encoded.panel.starts[:-1][origins.series] + origins.rows, origins.series)
+        calibrated = calibrate(scaled, self.calibration, self.levels)
+        return encoded.scaler.inverse(
+            calibrated, origins.series, encoded.scaler.unscaled(last, origins.series)
+        )
 
     def forecast(self, panel: Panel, ends: Whole | None = None) -> NDArray[np.float64]:
         """Quantiles of the steps after the history of each series, of shape (series, horizon, levels).
@@ -161,8 +165,8 @@ class Fitted:
             series=origins.series,
             rows=rows,
             quantiles=self.quantiles(encoded, origins),
-            naive=encoded.scaler.inverse(naive, origins.series),
-            seasonal=encoded.scaler.inverse(windows.season[0].double().numpy(), origins.series),
+            naive=encoded.scaler.unscaled(naive, origins.series),
+            seasonal=encoded.scaler.unscaled(windows.season[0].double().numpy(), origins.series),
             actual=panel.target[ahead],
             scale=scales[origins.series],
             levels=self.levels,

@@ -48,13 +48,35 @@ class TargetScaler:
             values = np.sign(values) * np.log1p(np.abs(values) / self.unit[series])
         return (values - self.centre[series]) / self.spread[series]
 
-    def inverse(self, scaled: NDArray[np.float64], series: NDArray[np.int64]) -> NDArray[np.float64]:
+    def inverse(
+        self,
+        scaled: NDArray[np.float64],
+        series: NDArray[np.int64],
+        last: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.float64]:
+        """Undo `forward` for forecasts, which may not leave the range that was seen by far.
+
+        Args:
+            scaled: forecasts.
+            series: of the leading dimensions of `scaled`.
+            last: the last value before each forecast, of the shape of `series`: a series that has grown since it was
+                fitted may go on from where it is.
+        """
+        grown = (..., *(None,) * (scaled.ndim - series.ndim))
+        lowest, highest = self.lowest[series], self.highest[series]
+        if last is not None:
+            reach = _FARTHEST * np.abs(last)
+            lowest = np.where((lowest >= 0) & (last >= 0), lowest, np.minimum(lowest, last - reach))
+            highest = np.maximum(highest, last + reach)
+        return np.clip(self.unscaled(scaled, series), lowest[grown], highest[grown])
+
+    def unscaled(self, scaled: NDArray[np.float64], series: NDArray[np.int64]) -> NDArray[np.float64]:
         """Undo `forward`; `series` has the leading dimensions of `scaled`."""
         grown = (..., *(None,) * (scaled.ndim - series.ndim))
         values = scaled * self.spread[series][grown] + self.centre[series][grown]
         if self.log:
             values = np.sign(values) * np.expm1(np.minimum(np.abs(values), 700.0)) * self.unit[series][grown]
-        return np.clip(values, self.lowest[series][grown], self.highest[series][grown])
+        return values
 
     def constants(self, series: NDArray[np.int64]) -> dict[str, Tensor]:
         """What the loss needs to undo the scaling of each row of a batch, as float32 tensors of shape (batch,)."""
