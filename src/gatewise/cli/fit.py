@@ -94,6 +94,9 @@ def forecast(
     hidden_size: Annotated[int, typer.Option(help="Units of a layer.")] = 64,
     num_layers: Annotated[int, typer.Option(help="Recurrent layers.")] = 1,
     quantiles: Annotated[str, typer.Option(help="Levels, separated by commas.")] = "0.1,0.5,0.9",
+    calibration: Annotated[
+        str, typer.Option(help='Of the quantiles: "split", or "adaptive" where series drift.')
+    ] = "split",
     lookback: Annotated[
         int | None, typer.Option(help="Rows that a forecast sees [dim](three seasons)[/].")
     ] = None,
@@ -120,6 +123,7 @@ def forecast(
         "horizon": horizon, "lookback": lookback, "cell": cell, "hidden_size": hidden_size, "num_layers": num_layers,
         "season_length": season_length, "learning_rate": learning_rate, "max_epochs": max_epochs,
         "max_time": max_time, "random_state": seed, "device": device, "unseen": unseen,
+        "calibration": calibration,
         "freq": int(freq) if freq is not None and freq.isdigit() else freq,
         "future_covariates": tuple(future or ()), "static_covariates": tuple(static or ()),
         "categorical": tuple(categorical or ()),

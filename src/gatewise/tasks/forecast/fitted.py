@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from gatewise.data.frequency import StampKind, show_stamp
 from gatewise.data.joined import with_later_rows
 from gatewise.data.panel import MissingRule
 from gatewise.errors import DataError
+from gatewise.tasks.forecast.adaptive import Recent, adapted
 from gatewise.tasks.forecast.baselines import linear_forecasts, naive2_forecasts
 from gatewise.tasks.forecast.calibration import calibrate
 from gatewise.tasks.forecast.covariates import static_values
@@ -46,6 +47,7 @@ class Fitted:
         frequency, kind: the step in time.
         context: the last rows of each fitted series, from which it is forecast when no table is given.
         from_array: whether the model was fitted on an array, whose rows have no lasting names.
+        recent: which windows calibrate a forecast, where calibration is adaptive.
     """
 
     network: ForecastNetwork
@@ -59,6 +61,7 @@ class Fitted:
     kind: StampKind
     context: Panel
     from_array: bool
+    recent: Recent = field(default_factory=Recent)
 
     def known(self, panel: Panel) -> Whole:
         """For each series of a panel its index among those fitted, or -1."""
@@ -91,13 +94,18 @@ class Fitted:
             DataError: a series was not fitted, or a row does not follow the last one that is known.
         """
         joined = with_later_rows(self.context, later, missing)
-        return dataclasses.replace(self, context=context_of(self.encoder.encode(joined, self.scaler)))
+        return dataclasses.replace(
+            self, context=context_of(self.encoder.encode(joined, self.scaler), self.recent)
+        )
 
     def quantiles(self, encoded: Encoded, origins: Origins) -> NDArray[np.float64]:
         """Calibrated quantiles in the target's unit, of shape (origins, horizon, levels)."""
-        scaled = forecast_scaled(self.network, encoded, origins)
         last = encoded.carried_at(encoded.panel.starts[:-1][origins.series] + origins.rows, origins.series)
-        calibrated = calibrate(scaled, self.calibration, self.levels)
+        if self.recent.rows and len(origins.series):
+            calibrated = adapted(self.network, encoded, origins, self.recent, self.calibration, self.levels)
+        else:
+            scaled = forecast_scaled(self.network, encoded, origins)
+            calibrated = calibrate(scaled, self.calibration, self.levels)
         return encoded.scaler.inverse(
             calibrated, origins.series, encoded.scaler.unscaled(last, origins.series)
         )
@@ -218,20 +226,21 @@ def _same_kind(scaling: str, log: bool) -> str:
     return scaling
 
 
-def context_of(encoded: Encoded) -> Panel:
+def context_of(encoded: Encoded, recent: Recent) -> Panel:
     """The rows of each series that a forecast after its last one depends on.
 
     That is a lookback, further back to what is carried into it (the last value of the target and of each covariate
-    before it), and a season's worth.
+    before it), and a season's worth; and as much for the windows that calibrate it.
     """
     panel, encoder = encoded.panel, encoded.encoder
-    begin = np.maximum(panel.lengths - encoder.lookback, 0)
+    lengths = panel.lengths - recent.reach(encoder.horizon)
+    begin = np.maximum(lengths - encoder.lookback, 0)
     reach = begin.copy()
     for values in (panel.target, *(panel.covariates[name] for name in encoder.covariates.moving[0])):
         seen = _last_seen(values, panel.starts)[panel.starts[:-1] + begin] - panel.starts[:-1]
         reach = np.where(seen >= 0, np.minimum(reach, seen), reach)
     # Where values are missing, a seasonal value is looked for further back.
-    seasons = panel.lengths - (2 if encoded.last_seen is None else SEASONS_BACK) * encoder.season_length
+    seasons = lengths - (2 if encoded.last_seen is None else SEASONS_BACK) * encoder.season_length
     context = panel.between(np.maximum(np.minimum(reach, seasons), 0), panel.lengths)
     static = {
         name: np.repeat(static_values(panel, name), context.lengths)

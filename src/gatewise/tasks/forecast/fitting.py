@@ -17,6 +17,7 @@ from gatewise.data import Panel
 from gatewise.data.calendar import calendar_names
 from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.spec import Program
+from gatewise.tasks.forecast.adaptive import Recent
 from gatewise.tasks.forecast.calibration import fit_calibration
 from gatewise.tasks.forecast.covariates import Roles, fit_covariates
 from gatewise.tasks.forecast.embedding import EmbeddingPlan
@@ -66,6 +67,7 @@ class Options:
     progress: bool
     train: train.TrainConfig
     roles: Roles = field(default_factory=Roles)
+    adaptive: bool = False
 
     @classmethod
     def from_estimator(cls, estimator: Any, seed: int) -> Options:
@@ -83,6 +85,10 @@ class Options:
         if not isinstance(dropout, int | float) or isinstance(dropout, bool) or not 0 <= dropout < 1:
             raise ArgumentError(
                 f"dropout: a probability of at least 0 and below 1 is expected, came {dropout!r}"
+            )
+        if estimator.calibration not in ("split", "adaptive"):
+            raise ArgumentError(
+                f'calibration: "split" or "adaptive" is expected, came {estimator.calibration!r}'
             )
         config = train.TrainConfig(
             max_epochs=estimator.max_epochs,
@@ -116,6 +122,7 @@ class Options:
             progress=bool(estimator.progress),
             train=config,
             roles=roles_of(estimator),
+            adaptive=estimator.calibration == "adaptive",
         )
 
     def of_window(self, window: int) -> Options:
@@ -166,11 +173,13 @@ def fit_forecaster(panel: Panel, options: Options, *, from_array: bool) -> FitRe
     calibration = _calibration(
         network, encoded, choose_origins(first, last, _CALIBRATION_WINDOWS), options.levels
     )
+    # As many rows as calibrated the model in the first place.
+    recent = Recent(int(held.max()) if options.adaptive else 0)
     fitted = Fitted(
         network=network, encoder=encoder, scaler=scaler, scaling=options.scaling,
         scales=mase_scale(panel.target, panel.starts, encoder.season_length), levels=options.levels,
         calibration=calibration, frequency=panel.frequency, kind=panel.kind,
-        context=context_of(encoded), from_array=from_array,
+        context=context_of(encoded, recent), from_array=from_array, recent=recent,
     )  # fmt: skip
     shortest, longest = int(held.min()), int(held.max())
     rows = f"{shortest:,}" if shortest == longest else f"{shortest:,} to {longest:,}"

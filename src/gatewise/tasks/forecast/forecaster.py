@@ -66,6 +66,8 @@ class Forecaster(Estimator):
         static_covariates: columns with one value per series.
         categorical: columns whose numbers are names of categories; text always is. Categories are embedded.
         unseen: a category that was not fitted: "error" refuses it, "unknown" takes it as a missing one.
+        calibration: "split" calibrates the quantiles on the held-back rows of `fit`; "adaptive" on the latest windows
+            before each forecast whose outcome is known, which follows a drift.
 
     Attributes:
         history_: one dict per epoch, with training and validation loss.
@@ -121,6 +123,7 @@ class Forecaster(Estimator):
         static_covariates: Any = (),
         categorical: Any = (),
         unseen: str = "error",
+        calibration: str = "split",
     ) -> None:
         self.horizon = horizon
         self.lookback = lookback
@@ -148,6 +151,7 @@ class Forecaster(Estimator):
         self.static_covariates = static_covariates
         self.categorical = categorical
         self.unseen = unseen
+        self.calibration = calibration
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Fit to all rows of a table.

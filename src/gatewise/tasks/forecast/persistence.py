@@ -18,6 +18,7 @@ from gatewise.errors import GatewiseError, StoreError
 from gatewise.spec import Program
 from gatewise.store import apply_tensors, load_model, save_model
 from gatewise.tasks.base import Estimator
+from gatewise.tasks.forecast.adaptive import Recent
 from gatewise.tasks.forecast.card import CardNotes, card_text
 from gatewise.tasks.forecast.covariates import CovariateEncoder, Roles
 from gatewise.tasks.forecast.embedding import EmbeddingPlan
@@ -68,6 +69,7 @@ def save_forecaster(
         "frequency": asdict(fitted.frequency),
         "kind": fitted.kind,
         "from_array": fitted.from_array,
+        "recent": asdict(fitted.recent),
         "context": _context_config(fitted.context),
         "found": _plain({name: getattr(forecaster, name) for name in _FOUND}),
     }
@@ -126,6 +128,7 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
         kind=config["kind"],
         context=_context(config["context"], tensors, covariates.categories, frequency, config["kind"]),
         from_array=config["from_array"],
+        recent=Recent(**config["recent"]),
     )
     parameters = dict(config["parameters"])
     parameters["cell"] = parameters["cell"] or program
