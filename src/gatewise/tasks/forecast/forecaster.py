@@ -8,16 +8,15 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_array
 
-from gatewise.data import Panel, panel_from_array, panel_from_frame
-from gatewise.data.frames import FrameKind, is_frame
-from gatewise.data.frequency import parse_frequency, parse_stamp
-from gatewise.data.future import with_future
+from gatewise.data import Panel
+from gatewise.data.frames import is_frame
+from gatewise.data.frequency import parse_stamp
 from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.nn.arguments import no_type_check
 from gatewise.tasks.base import Estimator
 from gatewise.tasks.forecast.cross_validation import Plan, cross_validate
+from gatewise.tasks.forecast.edge import behind, forecast_table, open_data
 from gatewise.tasks.forecast.evaluation import Evaluation
 from gatewise.tasks.forecast.fitted import Fitted
 from gatewise.tasks.forecast.fitting import FitResult, Options, fit_forecaster
@@ -193,7 +192,7 @@ class Forecaster(Estimator):
         panel, values = self._forecast(df, horizon, future)
         if panel.frame is None:
             return values[..., self.fitted_.levels.index(0.5)]
-        return _forecast_table(panel, panel.frame, values, self.fitted_.levels, self._levels())
+        return forecast_table(panel, panel.frame, values, self.fitted_.levels, self._levels())
 
     def predict_quantiles(
         self, df: Any = None, horizon: int | None = None, future: Any = None
@@ -372,21 +371,12 @@ class Forecaster(Estimator):
         return tuple(float(level) for level in self.quantiles)
 
     def _panel(self, data: Any, *, fitting: bool = False, observed: bool = True) -> tuple[Panel, bool]:
-        if self.missing not in ("error", "mask"):
-            raise ArgumentError(f'missing: "error" or "mask" is expected, came {self.missing!r}')
-        if is_frame(data):
-            frequency = None if self.freq is None else parse_frequency(self.freq)
-            if not fitting and not self.fitted_.from_array:
-                frequency = self.fitted_.frequency
-            named = tuple(self.categorical)
-            return panel_from_frame(data, self.missing, frequency, named, observed=observed), False
-        if any((*self.future_covariates, *self.static_covariates, *self.categorical)):
-            raise ArgumentError(
-                "future_covariates, static_covariates, categorical: an array has no columns to be named; give a table"
-            )
+        known = None
+        if not fitting and not self.fitted_.from_array:
+            known = self.fitted_.frequency
         # To fit, a series needs a horizon to learn from, one to stop by, and something before them.
         least = int(self.horizon) + 2 if fitting else 1
-        return panel_from_array(_checked_array(data, self.missing, least), self.missing), True
+        return open_data(self, data, known, least, observed=observed)
 
     def _remember(self, result: FitResult) -> None:
         self.fitted_ = result.fitted
@@ -414,52 +404,6 @@ class Forecaster(Estimator):
             )
         panel = self.fitted_.context if df is None else self._panel(df)[0]
         steps = horizon or most
-        whole = self._with_future(panel, future, steps)
-        return panel, self.fitted_.forecast(whole, panel.lengths)[:, :steps]
-
-    def _with_future(self, panel: Panel, future: Any, steps: int) -> Panel:
-        """The panel with what is known of the steps after it."""
         names = self.fitted_.encoder.covariates.roles.future
-        if not names and future is not None:
-            raise ArgumentError(
-                "future: the model was fitted without future_covariates, so nothing would be read from this table; "
-                "leave it out, or fit with future_covariates=(...)"
-            )
-        if not names:
-            return panel
-        if future is None:
-            raise ArgumentError(
-                f"future: the model was fitted with the covariates {list(names)}, known for the future; give a table "
-                f"with unique_id, ds and these for the {steps} steps after each series' last row"
-            )
-        return with_future(panel, future, names, steps, self.missing)  # type: ignore[arg-type]
-
-
-def _checked_array(data: Any, missing: str, least: int) -> NDArray[Any]:
-    """An array of shape (samples, time) by scikit-learn's check, whose errors are also ours."""
-    finite: Any = "allow-nan" if missing == "mask" else True
-    try:
-        return check_array(data, dtype=np.float64, ensure_all_finite=finite, ensure_min_features=least)
-    except TypeError as error:
-        raise ArgumentTypeError(f"X: {error}") from error
-    except ValueError as error:
-        raise DataError(f"X (an array of shape (samples, time)): {error}") from error
-
-
-def _forecast_table(
-    panel: Panel,
-    frame: FrameKind,
-    values: NDArray[np.float64],
-    levels: tuple[float, ...],
-    shown: tuple[float, ...],
-) -> Any:
-    """The long table of forecasts, of the kind of frame that the panel came from."""
-    horizon = values.shape[1]
-    ahead = panel.lengths[:, None] + np.arange(horizon)
-    # Counted from the first stamp, so that month ends stay month ends.
-    first = np.broadcast_to(panel.stamps[panel.starts[:-1]][:, None], ahead.shape)
-    stamps = panel.frequency.ahead(first, ahead).reshape(-1)
-    columns = {"y_hat": values[..., levels.index(0.5)].reshape(-1)}
-    columns |= {f"q{level:g}": values[..., levels.index(level)].reshape(-1) for level in shown}
-    ids = [one for one in panel.ids for _ in range(horizon)]
-    return frame.build(ids, stamps, panel.kind, columns)
+        whole = behind(panel, future, names, steps, self.missing)
+        return panel, self.fitted_.forecast(whole, panel.lengths)[:, :steps]
