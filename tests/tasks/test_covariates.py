@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 import torch
 
+from gatewise.data import panel_from_frame
 from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.tasks import Forecaster
 from gatewise.tasks.forecast.embedding import CategoryEmbedding, EmbeddingPlan
@@ -53,7 +54,7 @@ KNOWN = FUTURE[["unique_id", "ds", "promotion", "day_kind"]]
 
 @pytest.fixture(scope="module")
 def model() -> Forecaster:
-    return small(**ROLES, max_epochs=25, hidden_size=16, learning_rate=1e-2, patience=None).fit(HISTORY)
+    return small(**ROLES, max_epochs=12, hidden_size=16, learning_rate=2e-2, patience=None).fit(HISTORY)
 
 
 def test_what_is_known_beforehand_is_used(model) -> None:
@@ -201,9 +202,22 @@ def test_one_day_per_series_needs_a_given_frequency() -> None:
 
 def test_embedding_widths_and_the_unknown() -> None:
     embedding = CategoryEmbedding(EmbeddingPlan((3, 100), (1,), 2, (5,)))
-    assert (embedding.inputs, embedding.known) == (1 + 16 + 2 + 2, 16)
+    assert (embedding.inputs, embedding.known) == (1 + 16 + 2 + 2, 16 + 2 + 2)
     assert all((table.weight[0] == 0).all() for table in embedding.tables)
     assert CategoryEmbedding(EmbeddingPlan()).inputs == 0
+
+
+def test_what_is_known_stands_last_in_the_inputs_in_the_order_of_known(model) -> None:
+    panel = panel_from_frame(HISTORY, "error", categorical=("shop",))
+    encoded, _ = model.fitted_.encode(panel, panel.lengths)
+    windows = encoded.windows(np.array([1]), np.array([40]), 7, np.array([0]))
+    embedding = model.fitted_.network.embedding
+    with torch.no_grad():
+        wide = embedding(windows)
+    known = wide.known.shape[-1]
+    assert known == encoded.encoder.known_width + embedding.known
+    assert wide.inputs.shape[-1] == encoded.encoder.width + embedding.inputs
+    torch.testing.assert_close(wide.known[0, 0], wide.inputs[1:, 0, -known:])
 
 
 def test_dropout_hides_categories_in_training_alone() -> None:

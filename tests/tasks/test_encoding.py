@@ -56,6 +56,10 @@ def test_a_batch_survives_its_way_through_a_dictionary(panel) -> None:
     assert windows.categories.shape == (25, 2, 2)
     assert windows.static.shape == (2, 1)
     assert windows.static_categories.shape == (2, 1)
+    # What is known for the future stands last in the inputs too, in the same order.
+    again = encoded(panel).windows(np.array([2]), np.array([30]), 6, np.array([0]))
+    torch.testing.assert_close(again.known[0, 0], again.inputs[1:, 0, -7:])
+    assert torch.equal(again.known_categories[0, 0], again.categories[1:, 0, -1:])
     # What lies before a series begins is nothing: zeros, and no category.
     assert (windows.inputs[:3, 0] == 0).all()
     assert (windows.categories[:3, 0] == 0).all()
@@ -66,11 +70,11 @@ def test_known_columns_are_those_of_the_rows_ahead(panel) -> None:
     windows = one.windows(np.array([1]), np.array([10]), 20, np.array([19]))
     places, codes = one.encoder.covariates.known
     rows = panel.starts[1] + 30 + np.arange(5)
-    np.testing.assert_array_equal(windows.known[0, 0, :, -1], one.columns.numeric[rows][:, places[0]])
+    np.testing.assert_array_equal(windows.known[0, 0, :, 0], one.columns.numeric[rows][:, places[0]])
     np.testing.assert_array_equal(windows.known_categories[0, 0, :, 0], one.columns.codes[rows][:, codes[0]])
     # The last rows have nothing behind them.
     end = one.windows(np.array([1]), np.array([panel.lengths[1] - 20]), 20, np.array([19]))
-    assert (end.known[..., -1] == 0).all()
+    assert (end.known[..., 0] == 0).all()
 
 
 def test_a_fingerprint_tells_data_apart(panel) -> None:

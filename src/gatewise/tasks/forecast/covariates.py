@@ -6,6 +6,7 @@ category. Everything is learned from the rows that a model is fitted to and kept
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,9 +73,15 @@ class CovariateEncoder:
 
     @property
     def moving(self) -> tuple[list[str], list[str]]:
-        """Names of the numeric and of the categorical columns that change within a series."""
-        static = self.roles.static
-        return [n for n in self.numeric if n not in static], [n for n in self.categories if n not in static]
+        """Names of the numeric and of the categorical columns that change within a series.
+
+        Those that are known for the future stand last.
+        """
+        return self._moving(self.numeric), self._moving(self.categories)
+
+    def _moving(self, names: Iterable[str]) -> list[str]:
+        moving = [name for name in names if name not in self.roles.static]
+        return sorted(moving, key=lambda name: name in self.roles.future)
 
     @property
     def standing(self) -> tuple[list[str], list[str]]:

@@ -40,7 +40,10 @@ class EmbeddingPlan:
 
 
 class CategoryEmbedding(nn.Module):
-    """Append to a batch's inputs the vectors of its categories and the features of its series.
+    """Put into a batch's inputs the vectors of its categories and the features of its series.
+
+    What is known for the future, and so all that is said of a series, stands last in the inputs and is in `known` too,
+    in the same order.
 
     Args:
         plan: its sizes.
@@ -56,27 +59,40 @@ class CategoryEmbedding(nn.Module):
         self.tables = nn.ModuleList(_table(size) for size in plan.categories)
         self.static_tables = nn.ModuleList(_table(size) for size in plan.static_categories)
         widths = [_width(size) for size in plan.categories]
-        self.inputs = sum(widths) + plan.static + sum(_width(size) for size in plan.static_categories)
-        self.known = sum(widths[place] for place in plan.known)
+        standing = plan.static + sum(_width(size) for size in plan.static_categories)
+        self.inputs = sum(widths) + standing
+        self.known = sum(widths[place] for place in plan.known) + standing
 
     def forward(self, windows: Windows) -> Windows:
         """The windows with `inputs` and `known` widened."""
         if not self.inputs:
             return windows
-        parts = [windows.inputs]
-        parts += [self._vectors(table, windows.categories[..., i]) for i, table in enumerate(self.tables)]
-        standing = [windows.static]
-        standing += [
-            self._vectors(table, windows.static_categories[..., i])
-            for i, table in enumerate(self.static_tables)
-        ]
-        parts.append(torch.cat(standing, dim=-1).expand(len(windows.inputs), -1, -1))
-        known = [windows.known]
-        known += [
+        known = windows.known.shape[-1]
+        before = windows.inputs.shape[-1] - known
+        vectors = [self._vectors(table, windows.categories[..., i]) for i, table in enumerate(self.tables)]
+        past = [one for place, one in enumerate(vectors) if place not in self.plan.known]
+        both = [vectors[place] for place in self.plan.known]
+        ahead = [
             self._vectors(self.tables[place], windows.known_categories[..., i])
             for i, place in enumerate(self.plan.known)
         ]
-        return dataclasses.replace(windows, inputs=torch.cat(parts, dim=-1), known=torch.cat(known, dim=-1))
+        series = self._series(windows)
+        own, future = windows.inputs[..., :before], windows.inputs[..., before:]
+        steps = series.expand(len(windows.inputs), -1, -1)
+        positions, _, horizon, _ = windows.known.shape
+        return dataclasses.replace(
+            windows,
+            inputs=torch.cat([own, *past, future, *both, steps], dim=-1),
+            known=torch.cat(
+                [windows.known, *ahead, series[None, :, None].expand(positions, -1, horizon, -1)], dim=-1
+            ),
+        )
+
+    def _series(self, windows: Windows) -> Float[Tensor, "batch features"]:
+        """What is said of each series."""
+        codes = windows.static_categories
+        vectors = [self._vectors(table, codes[..., i]) for i, table in enumerate(self.static_tables)]
+        return torch.cat([windows.static, *vectors], dim=-1)
 
     def _vectors(self, table: nn.Module, codes: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape width"]:
         rate = self.plan.dropout * _HIDDEN_SHARE

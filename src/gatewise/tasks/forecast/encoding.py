@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -54,12 +54,15 @@ class Encoder:
 
     @property
     def width(self) -> int:
-        """Number of inputs at each step: value, whether it was observed, its age, numeric covariates, calendar."""
+        """Number of inputs at each step: value, whether it was observed, its age, numeric covariates, calendar.
+
+        Those that are known for the future stand last, in the order of `known_width`.
+        """
         return 3 + len(self.covariates.moving[0]) + self.calendar_width
 
     @property
     def known_width(self) -> int:
-        """Number of inputs that are known for each step of the horizon: calendar, known numeric covariates."""
+        """Number of inputs that are known for each step of the horizon: known numeric covariates, calendar."""
         return self.calendar_width + len(self.covariates.known[0])
 
     def encode(self, panel: Panel, scaler: TargetScaler) -> Encoded:
@@ -82,8 +85,9 @@ class Windows:
     """A batch of windows, time first.
 
     Args:
-        inputs: (time, batch, features).
-        known: (positions, batch, horizon, features), known for the future: calendar and covariates.
+        inputs: (time, batch, features): value, whether it was observed, its age; then what is known of the past alone;
+            last what is known for the future too, in the order of `known`.
+        known: (positions, batch, horizon, features), known for the future: covariates and calendar.
         last: (positions, batch), the last observed value, scaled.
         season: (positions, batch, horizon), the value one season before each forecast stamp, scaled.
         positions: (positions,) the steps that forecasts are made from.
@@ -98,10 +102,10 @@ class Windows:
     last: Tensor
     season: Tensor
     positions: Tensor
-    static: Tensor
-    categories: Tensor
-    known_categories: Tensor
-    static_categories: Tensor
+    static: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+    categories: Tensor = field(default_factory=lambda: torch.zeros(0, 0, 0, dtype=torch.int64))
+    known_categories: Tensor = field(default_factory=lambda: torch.zeros(0, 0, 0, 0, dtype=torch.int64))
+    static_categories: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.int64))
 
     def to_batch(self) -> dict[str, Tensor]:
         """Tensors by name, each with the batch as its second dimension, where data-parallel training cuts."""
@@ -259,7 +263,7 @@ class Encoded:
         return codes
 
     def _known(self, series: Whole, origins: Whole) -> tuple[NDArray[np.float32], Whole]:
-        """What is known of the steps after each origin: calendar and covariates; and codes of categories."""
+        """What is known of the steps after each origin: covariates and calendar; and codes of categories."""
         ahead = origins[..., None] + 1 + np.arange(self.encoder.horizon)
         numeric, categories = self.encoder.covariates.known
         known = calendar_features(self._future_stamps(series, ahead), self.encoder.calendar)
@@ -269,7 +273,7 @@ class Encoded:
         rows = np.where(inside, ahead + self.panel.starts[:-1][series][:, None], 0)
         columns = self.columns.numeric[rows][..., numeric]
         columns[~inside] = 0.0
-        return np.concatenate([known, columns], axis=-1), self._codes(rows, inside)[..., categories]
+        return np.concatenate([columns, known], axis=-1), self._codes(rows, inside)[..., categories]
 
     def _future_stamps(self, series: Whole, ahead: Whole) -> Whole:
         if not self.encoder.calendar:
