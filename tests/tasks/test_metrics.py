@@ -12,8 +12,8 @@ from gatewise.tasks.forecast.calibration import calibrate, fit_calibration
 from gatewise.tasks.forecast.evaluation import NAIVE, SEASONAL, BackTest, judge
 from gatewise.tasks.forecast.metrics import coverage, mase_scale, measure, pinball_loss
 from gatewise.tasks.forecast.network import assemble
+from gatewise.tasks.forecast.objective import pinball
 from gatewise.tasks.forecast.scaling import fit_scaler, undo_scaling
-from gatewise.tasks.forecast.training import pinball
 
 LEVELS = (0.1, 0.5, 0.9)
 

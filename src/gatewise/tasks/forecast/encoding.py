@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gatewise.data import Panel
 from gatewise.data.calendar import calendar_features
+from gatewise.tasks.forecast.likelihoods import Scale
 from gatewise.tasks.forecast.scaling import CovariateEncoder, TargetScaler
 
 __all__ = ["Encoded", "Encoder", "Windows"]
@@ -81,17 +82,19 @@ class Windows:
 
     Args:
         inputs: (time, batch, features).
-        calendar: (positions, batch, horizon, features), known for the future.
+        known: (positions, batch, horizon, features), what is known for the future.
         last: (positions, batch), the last observed value, scaled.
         season: (positions, batch, horizon), the value one season before each forecast stamp, scaled.
         positions: (positions,) the steps that forecasts are made from.
+        scale: how each series of the batch was scaled, for likelihoods in the target's own unit.
     """
 
     inputs: Tensor
-    calendar: Tensor
+    known: Tensor
     last: Tensor
     season: Tensor
     positions: Tensor
+    scale: Scale | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ class Encoded:
         stamps = self._future_stamps(series, origins)
         return Windows(
             inputs=self.inputs[torch.from_numpy(rows)],
-            calendar=torch.from_numpy(calendar_features(stamps, self.encoder.calendar)),
+            known=torch.from_numpy(calendar_features(stamps, self.encoder.calendar)),
             last=torch.from_numpy(last.astype(np.float32)),
             season=torch.from_numpy(
                 self._season(starts, self.panel.lengths[series], origins, last).astype(np.float32)

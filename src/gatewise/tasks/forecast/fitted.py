@@ -5,24 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from scipy import special
 
 from gatewise.data import Frequency, Panel
 from gatewise.data.frequency import StampKind, show_stamp
-from gatewise.errors import DataError
+from gatewise.errors import ArgumentError, DataError
+from gatewise.tasks.forecast.batches import Origins
 from gatewise.tasks.forecast.calibration import calibrate
+from gatewise.tasks.forecast.choices import check_together
 from gatewise.tasks.forecast.encoding import Encoded, Encoder
 from gatewise.tasks.forecast.evaluation import BackTest, Evaluation, judge
+from gatewise.tasks.forecast.inference import forecast_scaled, sample_scaled
 from gatewise.tasks.forecast.metrics import mase_scale
 from gatewise.tasks.forecast.network import ForecastNetwork
+from gatewise.tasks.forecast.sampling import (
+    from_scores,
+    normal_scores,
+    score_correlation,
+    sorted_quantiles,
+    uniforms,
+)
 from gatewise.tasks.forecast.scaling import TargetScaler, fit_scaler
-from gatewise.tasks.forecast.training import Origins, forecast_scaled
 
-__all__ = ["Fitted"]
+__all__ = ["Fitted", "learn_correlation"]
 
 Whole = NDArray[np.int64]
 # An unknown series is back-tested on this last share of it, where no start is given.
 _LAST_SHARE = 0.2
+# Windows that the copula's correlation is learned from, at most twice as many.
+_CORRELATION_WINDOWS = 1024
 
 
 @dataclass(frozen=True)
@@ -66,6 +79,8 @@ class Fitted:
 
         A series that was fitted keeps its scaling; a new one is scaled by its own rows before `limits`.
         """
+        if self.network.plan.channels > 1:
+            check_together(panel, list(self.context.names))
         history = panel.between(np.zeros(len(panel), dtype=np.int64), limits)
         own = fit_scaler(history, _same_kind(self.scaling, self.scaler.log))
         known = self.known(panel)
@@ -87,6 +102,35 @@ class Fitted:
         """Quantiles of the steps after the last row of each series, of shape (series, horizon, levels)."""
         encoded, _ = self.encode(panel, panel.lengths)
         return self.quantiles(encoded, Origins(np.arange(len(panel)), panel.lengths - 1))
+
+    def sample(self, panel: Panel, samples: int) -> NDArray[np.float64]:
+        """Paths of the steps after the last row of each series, of shape (series, samples, horizon).
+
+        Raises:
+            ArgumentError: the model has no quantile but the median, and so no spread to sample from.
+        """
+        encoded, _ = self.encode(panel, panel.lengths)
+        origins = Origins(np.arange(len(panel)), panel.lengths - 1)
+        plan, keys = self.network.plan, list(panel.names)
+        if self.network.samples:
+            scaled = sample_scaled(self.network, encoded, origins, keys, samples, plan.seed)
+            # Counts stay counts: their quantiles tie, and a tie cannot be stretched.
+            if len(self.levels) > 1 and plan.likelihood != "negative_binomial":
+                raw = sorted_quantiles(torch.from_numpy(scaled), self.levels).numpy()
+                wide = np.broadcast_to(raw[:, None], (*scaled.shape, raw.shape[-1]))
+                scores = normal_scores(wide, scaled, self.levels)
+                scaled = from_scores(calibrate(raw, self.calibration, self.levels), scores, self.levels)
+            return encoded.scaler.inverse(scaled, origins.series)
+        if len(self.levels) < 2:
+            raise ArgumentError(
+                f"quantiles: at least one level beside the median is expected to sample from, the model has "
+                f"{list(self.levels)}; fit with quantiles such as (0.1, 0.5, 0.9)"
+            )
+        quantiles = calibrate(forecast_scaled(self.network, encoded, origins), self.calibration, self.levels)
+        noise = uniforms(plan.seed, keys, samples, plan.horizon, each=1)[..., 0].double().numpy()
+        mixing = np.linalg.cholesky(self.network.correlation.double().cpu().numpy())
+        scores = special.ndtri(noise.clip(1e-9, 1 - 1e-9)) @ mixing.T
+        return encoded.scaler.inverse(from_scores(quantiles, scores, self.levels), origins.series)
 
     def back_test(self, panel: Panel, first: Whole, every: int, model: str) -> Evaluation:
         """Forecasts from every `every`-th row, of rows first[i] onwards of series i, against what came.
@@ -164,6 +208,30 @@ class Fitted:
                 f"too ({self.encoder.lookback} rows are read)"
             )
         return np.minimum(first, panel.lengths)
+
+
+def learn_correlation(
+    network: ForecastNetwork,
+    scaled: NDArray[np.float64],
+    target: NDArray[np.float64],
+    counts: NDArray[np.bool_],
+    calibration: tuple[float, ...],
+) -> None:
+    """Put into a network that gives quantiles how the steps of the horizon hang together on held-out windows.
+
+    Args:
+        network: whose `correlation` is written.
+        scaled: (windows, horizon, levels), its quantiles.
+        target, counts: (windows, horizon), what came, and whether it counts.
+        calibration: a factor per gap.
+    """
+    if not network.correlation.numel():
+        return
+    levels = network.plan.levels
+    every = max(1, len(scaled) // _CORRELATION_WINDOWS)
+    scores = normal_scores(calibrate(scaled, calibration, levels)[::every], target[::every], levels)
+    with torch.no_grad():
+        network.correlation.copy_(torch.from_numpy(score_correlation(scores, counts[::every])))
 
 
 def _same_kind(scaling: str, log: bool) -> str:

@@ -16,25 +16,22 @@ from gatewise.data import Panel
 from gatewise.data.calendar import calendar_names
 from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.spec import Program
+from gatewise.tasks.forecast.batches import Origins
 from gatewise.tasks.forecast.calibration import fit_calibration
+from gatewise.tasks.forecast.choices import NetworkChoices, held_out_rows
 from gatewise.tasks.forecast.encoding import Encoded, Encoder
-from gatewise.tasks.forecast.fitted import Fitted
+from gatewise.tasks.forecast.fitted import Fitted, learn_correlation
+from gatewise.tasks.forecast.inference import forecast_scaled
 from gatewise.tasks.forecast.metrics import mase_scale
 from gatewise.tasks.forecast.network import ForecastNetwork, NetworkPlan
+from gatewise.tasks.forecast.objective import ForecastObjective
+from gatewise.tasks.forecast.origin_source import OriginSource
 from gatewise.tasks.forecast.scaling import fit_covariates, fit_scaler
-from gatewise.tasks.forecast.training import (
-    ChunkSource,
-    Origins,
-    PinballObjective,
-    choose_origins,
-    forecast_scaled,
-)
+from gatewise.tasks.forecast.training import ChunkSource, choose_origins
 
 __all__ = ["FitResult", "Options", "fit_forecaster"]
 
 Whole = NDArray[np.int64]
-# The last tenth of each series, a horizon at least, is held back: to stop early, and to calibrate.
-VALIDATION_SHARE = 0.1
 _VALIDATION_WINDOWS, _CALIBRATION_WINDOWS = 512, 4096
 _LONGEST_LOOKBACK, _SHORTEST_LOOKBACK = 512, 16
 _DECODER_SIZE = 48
@@ -61,6 +58,7 @@ class Options:
     engine: str
     progress: bool
     train: train.TrainConfig
+    choices: NetworkChoices
 
     @classmethod
     def from_estimator(cls, estimator: Any, seed: int) -> Options:
@@ -110,6 +108,7 @@ class Options:
             engine=estimator.engine,
             progress=bool(estimator.progress),
             train=config,
+            choices=NetworkChoices.from_estimator(estimator),
         )
 
 
@@ -131,19 +130,18 @@ def fit_forecaster(panel: Panel, options: Options, *, from_array: bool) -> FitRe
     """
     begun = time.perf_counter()
     _check_lengths(panel, options.horizon)
-    held = np.maximum((panel.lengths * VALIDATION_SHARE).astype(np.int64), options.horizon)
+    held = held_out_rows(panel, options.choices.validation, options.horizon)
     limits = panel.lengths - held
     history = panel.between(np.zeros_like(limits), limits)
     encoder = _encoder(panel, history, options)
     scaler = fit_scaler(_with_values(history, panel), options.scaling)
     encoded = encoder.encode(panel, scaler)
-    network = _network(encoder, options)
-    source = ChunkSource(encoded, limits, options.batch_size, options.train.seed)
+    network = _network(panel, encoder, options, log=scaler.log)
+    draw = ChunkSource if network.shares_encoder else OriginSource
+    source = draw(encoded, limits, options.batch_size, options.train.seed, channels=network.plan.channels)
     first, last = limits - 1, panel.lengths - options.horizon - 1
-    objective = PinballObjective(
-        encoded, choose_origins(first, last, _VALIDATION_WINDOWS), log=scaler.log, levels=options.levels,
-        network=f"{options.program.to_json()} {options.dropout}",
-    )  # fmt: skip
+    validation = choose_origins(first, last, _VALIDATION_WINDOWS)
+    objective = ForecastObjective(encoded, validation, log=scaler.log, plan=network.plan)
     progress = train.choose(silent=not options.progress)
     run = train.fit(network, objective, source, options.train, progress=progress)
     network.eval()
@@ -154,7 +152,7 @@ def fit_forecaster(panel: Panel, options: Options, *, from_array: bool) -> FitRe
         network=network, encoder=encoder, scaler=scaler, scaling=options.scaling,
         scales=mase_scale(panel.target, panel.starts, encoder.season_length), levels=options.levels,
         calibration=calibration, frequency=panel.frequency, kind=panel.kind,
-        context=_context(encoded), from_array=from_array,
+        context=_context(encoded, together=network.plan.channels > 1), from_array=from_array,
     )  # fmt: skip
     shortest, longest = int(held.min()), int(held.max())
     rows = f"{shortest:,}" if shortest == longest else f"{shortest:,} to {longest:,}"
@@ -162,11 +160,12 @@ def fit_forecaster(panel: Panel, options: Options, *, from_array: bool) -> FitRe
     return FitResult(fitted, run, time.perf_counter() - begun, words)
 
 
-def _network(encoder: Encoder, options: Options) -> ForecastNetwork:
+def _network(panel: Panel, encoder: Encoder, options: Options, *, log: bool) -> ForecastNetwork:
     plan = NetworkPlan(
-        program=options.program, inputs=encoder.width, calendar=encoder.calendar_width, horizon=options.horizon,
+        program=options.program, inputs=encoder.width, known=encoder.calendar_width, horizon=options.horizon,
         levels=options.levels, hidden_size=options.hidden_size, num_layers=options.num_layers,
-        decoder_size=_DECODER_SIZE, dropout=options.dropout, engine=options.engine,
+        decoder_size=_DECODER_SIZE, dropout=options.dropout, engine=options.engine, log=log,
+        seed=options.train.seed, **options.choices.settled(panel, encoder.lookback, options.horizon),
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.train.seed)
@@ -190,17 +189,20 @@ def _calibration(
     target, counts = encoded.targets(
         origins.series, origins.rows[None], encoded.panel.lengths[origins.series]
     )
-    return fit_calibration(scaled, target[0], counts[0], levels)
+    factors = fit_calibration(scaled, target[0], counts[0], levels)
+    learn_correlation(network, scaled, target[0], counts[0], factors)
+    return factors
 
 
-def _context(encoded: Encoded) -> Panel:
+def _context(encoded: Encoded, *, together: bool) -> Panel:
     """The last rows of each series: a lookback, and further back to the last value before it and a season's worth."""
     panel, encoder = encoded.panel, encoded.encoder
     begin = np.maximum(panel.lengths - encoder.lookback, 0)
     seen = encoded.last_seen[panel.starts[:-1] + begin] - panel.starts[:-1]
     begin = np.where(seen >= 0, np.minimum(begin, seen), begin)
     seasons = panel.lengths - 2 * encoder.season_length
-    return panel.between(np.maximum(np.minimum(begin, seasons), 0), panel.lengths)
+    begin = np.maximum(np.minimum(begin, seasons), 0)
+    return panel.between(np.full_like(begin, begin.min()) if together else begin, panel.lengths)
 
 
 def _with_values(history: Panel, panel: Panel) -> Panel:
