@@ -98,12 +98,12 @@ class DeepAR(nn.Module):
         if normal is None:
             output, _ = self.recurrent(self._hide(windows.inputs))
             output, known, season = output[windows.positions], windows.known[:, :, 0], windows.season[..., 0]
-            found = self._parameters(output, known, windows.last, season, None, _scale(windows))
+            found = self._distribution(output, known, windows.last, season, None, _scale(windows))
             return self.likelihood.log_prob(found, target[..., 0], _scale(windows))[..., None]
         rows, last = self._future_rows(windows, normal.apply(target[0:1])[0], counts[0])
         output, _ = self.recurrent(torch.cat([self._present(windows.inputs), rows]))
         output = output[len(windows.inputs) - 1 :].transpose(0, 1)[None]
-        found = self._parameters(output, windows.known, last, windows.season, normal, _scale(windows))
+        found = self._distribution(output, windows.known, last, windows.season, normal, _scale(windows))
         return self.likelihood.log_prob(found, target, _scale(windows))
 
     def _hide(self, inputs: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ class DeepAR(nn.Module):
         width = int(self._past > 0) if flag else self._past
         return like.new_zeros(*like.shape[:-1], width)
 
-    def _parameters(
+    def _distribution(
         self, output: Tensor, known: Tensor, last: Tensor, season: Tensor, normal: Normal | None, scale: Scale
     ) -> likelihoods.Parameters:
         """Parameters of the likelihood of the step after `output`; shapes are (lead, batch, *rest[, features])."""
@@ -211,7 +211,7 @@ class DeepAR(nn.Module):
         for step in range(known.shape[1]):
             ahead = known[None, :, None, step].expand(1, batch, samples, -1)
             before = season[None, :, None, step].expand(1, batch, samples)
-            found = self._parameters(output.view(1, batch, samples, -1), ahead, last, before, normal, scale)
+            found = self._distribution(output.view(1, batch, samples, -1), ahead, last, before, normal, scale)
             value = self.likelihood.sample(found, uniforms[None, :, :, step], scale).to(known.dtype)
             value = torch.minimum(torch.maximum(value, lowest), highest)
             paths.append(value[0])
