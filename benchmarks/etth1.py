@@ -180,7 +180,8 @@ def ours(
     place = records.checkpoints / "-".join(str(value).replace(" ", "_") for value in job.values())
     model = Forecaster(
         horizon=job["horizon"], quantiles=(), scaling="standard", season_length=methods.SEASON,
-        random_state=job["seed"], validation=methods.VALIDATION - methods.TRAIN, checkpoint_folder=place, progress=False, **setting,
+        random_state=job["seed"], validation=methods.VALIDATION - methods.TRAIN, checkpoint_folder=place,
+        progress=False, **setting,
     )  # fmt: skip
     model.fit(table(values[: methods.VALIDATION], identify=identify))
     if model.stopped_ == "interrupted":

@@ -1,8 +1,8 @@
 """ETTh1 as a panel, its windows, and the methods beside ours: seasonal naive, and DLinear as its authors train it.
 
 The standard split (Zhou et al. 2021): 12, 4 and 4 months of hours for training, validation and test, standardised by
-the training rows' mean and deviation. Every window whose horizon lies in the span counts, the last ones included; lookbacks
-reach back into the span before. Errors are means over channels, windows and steps.
+the training rows' mean and deviation. Every window whose horizon lies in the span counts, the last ones included;
+lookbacks reach back into the span before. Errors are means over channels, windows and steps.
 """
 
 from __future__ import annotations
