@@ -67,10 +67,10 @@ def sorted_quantiles(
 
 
 def normal_scores(
-    quantiles: Float[np.ndarray, "windows horizon levels"],
-    values: Float[np.ndarray, "windows horizon"],
+    quantiles: Float[np.ndarray, "*lead levels"],
+    values: Float[np.ndarray, "*lead"],
     levels: tuple[float, ...],
-) -> Float[np.ndarray, "windows horizon"]:
+) -> Float[np.ndarray, "*lead"]:
     """Each value's normal score.
 
     Straight lines through the points (quantile, normal quantile of its level), going on beyond both ends.
