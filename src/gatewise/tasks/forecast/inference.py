@@ -15,7 +15,8 @@ from gatewise.tasks.forecast.sampling import uniforms
 
 __all__ = ["forecast_scaled", "sample_scaled"]
 
-_BATCH = 1024
+# Origins at once; fewer where sample paths would take more than so many numbers.
+_BATCH, _MOST_NUMBERS = 1024, 1 << 24
 
 
 def forecast_scaled(model: ForecastNetwork, encoded: Encoded, origins: Origins) -> NDArray[np.float64]:
@@ -29,7 +30,10 @@ def forecast_scaled(model: ForecastNetwork, encoded: Encoded, origins: Origins) 
     if channels > 1:
         rows, place = np.unique(origins.rows, return_inverse=True)
         whole, chosen = Origins(*all_channels(rows, channels)), place.reshape(-1) * channels + origins.series
-    parts = [model(windows)[0].double().cpu().numpy() for windows, _ in _batches(model, encoded, whole)]
+    samples = model.plan.num_samples if model.samples else 0
+    parts = [
+        model(windows)[0].double().cpu().numpy() for windows, _ in _batches(model, encoded, whole, samples)
+    ]
     levels = len(model.plan.levels)
     return np.concatenate(parts)[chosen] if parts else np.zeros((0, encoded.encoder.horizon, levels))
 
@@ -48,17 +52,24 @@ def sample_scaled(
         seed: of the paths.
     """
     parts = []
-    for windows, part in _batches(model, encoded, origins):
+    for windows, part in _batches(model, encoded, origins, samples):
         noise = uniforms(seed, keys[part], samples, model.plan.horizon).to(windows.last.device)
         parts.append(model.paths(windows, noise)[0].double().cpu().numpy())
     return np.concatenate(parts) if parts else np.zeros((0, samples, encoded.encoder.horizon))
 
 
-def _batches(model: ForecastNetwork, encoded: Encoded, origins: Origins) -> Iterator[tuple[Windows, slice]]:
-    """Windows that end at the origins, on the model's device, and which origins they are of."""
+def _batches(
+    model: ForecastNetwork, encoded: Encoded, origins: Origins, samples: int
+) -> Iterator[tuple[Windows, slice]]:
+    """Windows that end at the origins, on the model's device, and which origins they are of.
+
+    `samples` says how many paths each of them will have.
+    """
     lookback = encoded.encoder.lookback
     device = next(model.parameters()).device
-    each = max(1, _BATCH // model.plan.channels) * model.plan.channels
+    channels, horizon = model.plan.channels, model.plan.horizon
+    fitting = _MOST_NUMBERS // (samples * horizon) if samples else _BATCH
+    each = max(1, min(_BATCH, fitting) // channels) * channels
     with torch.no_grad():
         for begin in range(0, len(origins.series), each):
             part = slice(begin, begin + each)
