@@ -10,7 +10,8 @@ from gatewise.errors import ArgumentError
 from gatewise.tasks import Forecaster
 from gatewise.tasks.forecast.adaptive import adapted
 from gatewise.tasks.forecast.calibration import calibrate, fit_calibration
-from gatewise.tasks.forecast.training import Origins, forecast_scaled
+from gatewise.tasks.forecast.inference import forecast_scaled
+from gatewise.tasks.forecast.training import Origins
 from tests.tasks.series import small
 
 ROWS = 900

@@ -22,8 +22,8 @@ from gatewise.tasks.forecast.metrics import (
     pinball_loss,
 )
 from gatewise.tasks.forecast.network import assemble
+from gatewise.tasks.forecast.objective import pinball
 from gatewise.tasks.forecast.scaling import fit_scaler, undo_scaling
-from gatewise.tasks.forecast.training import pinball
 
 LEVELS = (0.1, 0.5, 0.9)
 

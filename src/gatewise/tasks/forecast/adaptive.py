@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gatewise.tasks.forecast.batches import Origins
 from gatewise.tasks.forecast.calibration import calibrate, fit_calibration
 from gatewise.tasks.forecast.encoding import Encoded
+from gatewise.tasks.forecast.inference import forecast_scaled
 from gatewise.tasks.forecast.network import ForecastNetwork
-from gatewise.tasks.forecast.training import Origins, forecast_scaled
 
 __all__ = ["Recent", "adapted"]
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from gatewise.data import Panel
 from gatewise.data.calendar import calendar_features
 from gatewise.tasks.forecast.covariates import CovariateEncoder, Covariates
+from gatewise.tasks.forecast.likelihoods import Scale
 from gatewise.tasks.forecast.scaling import TargetScaler
 
 __all__ = ["SEASONS_BACK", "Encoded", "Encoder", "Windows"]
@@ -95,6 +96,7 @@ class Windows:
         categories: (time, batch, columns), int64 codes.
         known_categories: (positions, batch, horizon, columns), int64 codes known for the future.
         static_categories: (batch, columns), int64 codes of the series.
+        scale: how each series of the batch was scaled, for likelihoods in the target's own unit.
     """
 
     inputs: Tensor
@@ -106,6 +108,7 @@ class Windows:
     categories: Tensor = field(default_factory=lambda: torch.zeros(0, 0, 0, dtype=torch.int64))
     known_categories: Tensor = field(default_factory=lambda: torch.zeros(0, 0, 0, 0, dtype=torch.int64))
     static_categories: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.int64))
+    scale: Scale | None = None
 
     def to_batch(self) -> dict[str, Tensor]:
         """Tensors by name, each with the batch as its second dimension, where data-parallel training cuts."""

@@ -7,29 +7,42 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from scipy import special
 
 from gatewise.data import Frequency, Panel
 from gatewise.data.frequency import StampKind, show_stamp
 from gatewise.data.joined import with_later_rows
 from gatewise.data.panel import MissingRule
-from gatewise.errors import DataError
+from gatewise.errors import ArgumentError, DataError
 from gatewise.tasks.forecast.adaptive import Recent, adapted
 from gatewise.tasks.forecast.baselines import linear_forecasts, naive2_forecasts
+from gatewise.tasks.forecast.batches import Origins
 from gatewise.tasks.forecast.calibration import calibrate
+from gatewise.tasks.forecast.choices import check_together
 from gatewise.tasks.forecast.covariates import static_values
 from gatewise.tasks.forecast.encoding import SEASONS_BACK, Encoded, Encoder
 from gatewise.tasks.forecast.evaluation import LINEAR, NAIVE2, BackTest, Evaluation, judge
+from gatewise.tasks.forecast.inference import forecast_scaled, sample_scaled
 from gatewise.tasks.forecast.metrics import mase_scale
 from gatewise.tasks.forecast.network import ForecastNetwork
+from gatewise.tasks.forecast.sampling import (
+    from_scores,
+    normal_scores,
+    score_correlation,
+    sorted_quantiles,
+    uniforms,
+)
 from gatewise.tasks.forecast.scaling import TargetScaler, fit_scaler
-from gatewise.tasks.forecast.training import Origins, forecast_scaled
 
-__all__ = ["Fitted", "context_of"]
+__all__ = ["Fitted", "context_of", "learn_correlation"]
 
 Whole = NDArray[np.int64]
 # An unknown series is back-tested on this last share of it, where no start is given.
 _LAST_SHARE = 0.2
+# Windows that the copula's correlation is learned from, at most twice as many.
+_CORRELATION_WINDOWS = 1024
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,8 @@ class Fitted:
 
         A series that was fitted keeps its scaling; a new one is scaled by its own rows before `limits`.
         """
+        if self.network.plan.channels > 1:
+            check_together(panel, list(self.context.names))
         history = panel.between(np.zeros(len(panel), dtype=np.int64), limits)
         own = fit_scaler(history, _same_kind(self.scaling, self.scaler.log))
         known = self.known(panel)
@@ -94,9 +109,9 @@ class Fitted:
             DataError: a series was not fitted, or a row does not follow the last one that is known.
         """
         joined = with_later_rows(self.context, later, missing)
-        return dataclasses.replace(
-            self, context=context_of(self.encoder.encode(joined, self.scaler), self.recent)
-        )
+        encoded = self.encoder.encode(joined, self.scaler)
+        together = self.network.plan.channels > 1
+        return dataclasses.replace(self, context=context_of(encoded, self.recent, together=together))
 
     def quantiles(self, encoded: Encoded, origins: Origins) -> NDArray[np.float64]:
         """Calibrated quantiles in the target's unit, of shape (origins, horizon, levels)."""
@@ -120,6 +135,40 @@ class Fitted:
         ends = panel.lengths if ends is None else ends
         encoded, _ = self.encode(panel, ends)
         return self.quantiles(encoded, Origins(np.arange(len(panel)), ends - 1))
+
+    def sample(self, panel: Panel, samples: int, ends: Whole | None = None) -> NDArray[np.float64]:
+        """Paths of the steps after the history of each series, of shape (series, samples, horizon).
+
+        Args:
+            panel, ends: as in `forecast`.
+            samples: paths of each series.
+
+        Raises:
+            ArgumentError: the model has no quantile but the median, and so no spread to sample from.
+        """
+        ends = panel.lengths if ends is None else ends
+        encoded, _ = self.encode(panel, ends)
+        origins = Origins(np.arange(len(panel)), ends - 1)
+        plan, keys = self.network.plan, list(panel.names)
+        if self.network.samples:
+            scaled = sample_scaled(self.network, encoded, origins, keys, samples, plan.seed)
+            # Counts stay counts: their quantiles tie, and a tie cannot be stretched.
+            if len(self.levels) > 1 and plan.likelihood != "negative_binomial":
+                raw = sorted_quantiles(torch.from_numpy(scaled), self.levels).numpy()
+                wide = np.broadcast_to(raw[:, None], (*scaled.shape, raw.shape[-1]))
+                scores = normal_scores(wide, scaled, self.levels)
+                scaled = from_scores(calibrate(raw, self.calibration, self.levels), scores, self.levels)
+            return encoded.scaler.inverse(scaled, origins.series)
+        if len(self.levels) < 2:
+            raise ArgumentError(
+                f"quantiles: at least one level beside the median is expected to sample from, the model has "
+                f"{list(self.levels)}; fit with quantiles such as (0.1, 0.5, 0.9)"
+            )
+        quantiles = calibrate(forecast_scaled(self.network, encoded, origins), self.calibration, self.levels)
+        noise = uniforms(plan.seed, keys, samples, plan.horizon, each=1)[..., 0].double().numpy()
+        mixing = np.linalg.cholesky(self.network.correlation.double().cpu().numpy())
+        scores = special.ndtri(noise.clip(1e-9, 1 - 1e-9)) @ mixing.T
+        return encoded.scaler.inverse(from_scores(quantiles, scores, self.levels), origins.series)
 
     def back_test(
         self, panel: Panel, first: Whole, every: int, model: str, *, linear: bool = False
@@ -220,17 +269,42 @@ class Fitted:
         return np.minimum(first, panel.lengths)
 
 
+def learn_correlation(
+    network: ForecastNetwork,
+    scaled: NDArray[np.float64],
+    target: NDArray[np.float64],
+    counts: NDArray[np.bool_],
+    calibration: tuple[float, ...],
+) -> None:
+    """Put into a network that gives quantiles how the steps of the horizon hang together on held-out windows.
+
+    Args:
+        network: whose `correlation` is written.
+        scaled: (windows, horizon, levels), its quantiles.
+        target, counts: (windows, horizon), what came, and whether it counts.
+        calibration: a factor per gap.
+    """
+    if not network.correlation.numel():
+        return
+    levels = network.plan.levels
+    every = max(1, len(scaled) // _CORRELATION_WINDOWS)
+    scores = normal_scores(calibrate(scaled, calibration, levels)[::every], target[::every], levels)
+    with torch.no_grad():
+        network.correlation.copy_(torch.from_numpy(score_correlation(scores, counts[::every])))
+
+
 def _same_kind(scaling: str, log: bool) -> str:
     if scaling == "auto":
         return "log" if log else "standard"
     return scaling
 
 
-def context_of(encoded: Encoded, recent: Recent) -> Panel:
+def context_of(encoded: Encoded, recent: Recent, *, together: bool) -> Panel:
     """The rows of each series that a forecast after its last one depends on.
 
     That is a lookback, further back to what is carried into it (the last value of the target and of each covariate
-    before it), and a season's worth; and as much for the windows that calibrate it.
+    before it), and a season's worth; and as much for the windows that calibrate it. Series that are forecast together
+    keep equally many rows.
     """
     panel, encoder = encoded.panel, encoded.encoder
     lengths = panel.lengths - recent.reach(encoder.horizon)
@@ -241,7 +315,8 @@ def context_of(encoded: Encoded, recent: Recent) -> Panel:
         reach = np.where(seen >= 0, np.minimum(reach, seen), reach)
     # Where values are missing, a seasonal value is looked for further back.
     seasons = lengths - (2 if encoded.last_seen is None else SEASONS_BACK) * encoder.season_length
-    context = panel.between(np.maximum(np.minimum(reach, seasons), 0), panel.lengths)
+    begin = np.maximum(np.minimum(reach, seasons), 0)
+    context = panel.between(np.full_like(begin, begin.min()) if together else begin, panel.lengths)
     static = {
         name: np.repeat(static_values(panel, name), context.lengths)
         for name in encoder.covariates.roles.static

@@ -18,28 +18,25 @@ from gatewise.data.calendar import calendar_names
 from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.spec import Program
 from gatewise.tasks.forecast.adaptive import Recent
+from gatewise.tasks.forecast.batches import Origins
 from gatewise.tasks.forecast.calibration import fit_calibration
+from gatewise.tasks.forecast.choices import NetworkChoices, held_out_rows
 from gatewise.tasks.forecast.covariates import Roles, fit_covariates
 from gatewise.tasks.forecast.embedding import EmbeddingPlan
 from gatewise.tasks.forecast.encoding import Encoded, Encoder
-from gatewise.tasks.forecast.fitted import Fitted, context_of
+from gatewise.tasks.forecast.fitted import Fitted, context_of, learn_correlation
+from gatewise.tasks.forecast.inference import forecast_scaled
 from gatewise.tasks.forecast.leaks import check_leaks
 from gatewise.tasks.forecast.metrics import mase_scale
 from gatewise.tasks.forecast.network import ForecastNetwork, NetworkPlan
+from gatewise.tasks.forecast.objective import ForecastObjective
+from gatewise.tasks.forecast.origin_source import OriginSource
 from gatewise.tasks.forecast.scaling import fit_scaler
-from gatewise.tasks.forecast.training import (
-    ChunkSource,
-    Origins,
-    PinballObjective,
-    choose_origins,
-    forecast_scaled,
-)
+from gatewise.tasks.forecast.training import ChunkSource, choose_origins
 
 __all__ = ["FitResult", "Options", "fit_forecaster", "roles_of"]
 
 Whole = NDArray[np.int64]
-# The last tenth of each series, a horizon at least, is held back: to stop early, and to calibrate.
-VALIDATION_SHARE = 0.1
 _VALIDATION_WINDOWS, _CALIBRATION_WINDOWS = 512, 4096
 _LONGEST_LOOKBACK, _SHORTEST_LOOKBACK = 512, 16
 _DECODER_SIZE = 48
@@ -66,6 +63,7 @@ class Options:
     engine: str
     progress: bool
     train: train.TrainConfig
+    choices: NetworkChoices
     roles: Roles = field(default_factory=Roles)
     adaptive: bool = False
 
@@ -123,6 +121,7 @@ class Options:
             train=config,
             roles=roles_of(estimator),
             adaptive=estimator.calibration == "adaptive",
+            choices=NetworkChoices.from_estimator(estimator),
         )
 
     def of_window(self, window: int) -> Options:
@@ -154,19 +153,18 @@ def fit_forecaster(panel: Panel, options: Options, *, from_array: bool) -> FitRe
     begun = time.perf_counter()
     _check_lengths(panel, options.horizon)
     check_leaks(panel, options.horizon, options.roles.future)
-    held = np.maximum((panel.lengths * VALIDATION_SHARE).astype(np.int64), options.horizon)
+    held = held_out_rows(panel, options.choices.validation, options.horizon)
     limits = panel.lengths - held
     history = panel.between(np.zeros_like(limits), limits)
     encoder = _encoder(panel, history, options)
     scaler = fit_scaler(_with_values(history, panel), options.scaling)
     encoded = encoder.encode(panel, scaler)
-    network = _network(encoder, options)
-    source = ChunkSource(encoded, limits, options.batch_size, options.train.seed)
+    network = _network(panel, encoder, options, log=scaler.log)
+    draw = ChunkSource if network.shares_encoder else OriginSource
+    source = draw(encoded, limits, options.batch_size, options.train.seed, channels=network.plan.channels)
     first, last = limits - 1, panel.lengths - options.horizon - 1
-    objective = PinballObjective(
-        encoded, choose_origins(first, last, _VALIDATION_WINDOWS), log=scaler.log, levels=options.levels,
-        network=f"{options.program.to_json()} {options.dropout}",
-    )  # fmt: skip
+    validation = choose_origins(first, last, _VALIDATION_WINDOWS)
+    objective = ForecastObjective(encoded, validation, log=scaler.log, plan=network.plan)
     progress = train.choose(silent=not options.progress)
     run = train.fit(network, objective, source, options.train, progress=progress)
     network.eval()
@@ -179,7 +177,7 @@ def fit_forecaster(panel: Panel, options: Options, *, from_array: bool) -> FitRe
         network=network, encoder=encoder, scaler=scaler, scaling=options.scaling,
         scales=mase_scale(panel.target, panel.starts, encoder.season_length), levels=options.levels,
         calibration=calibration, frequency=panel.frequency, kind=panel.kind,
-        context=context_of(encoded, recent), from_array=from_array, recent=recent,
+        context=context_of(encoded, recent, together=network.plan.channels > 1), from_array=from_array, recent=recent,
     )  # fmt: skip
     shortest, longest = int(held.min()), int(held.max())
     rows = f"{shortest:,}" if shortest == longest else f"{shortest:,} to {longest:,}"
@@ -188,12 +186,13 @@ def fit_forecaster(panel: Panel, options: Options, *, from_array: bool) -> FitRe
     return FitResult(fitted, run, time.perf_counter() - begun, words, rate)
 
 
-def _network(encoder: Encoder, options: Options) -> ForecastNetwork:
+def _network(panel: Panel, encoder: Encoder, options: Options, *, log: bool) -> ForecastNetwork:
     plan = NetworkPlan(
         program=options.program, inputs=encoder.width, known=encoder.known_width, horizon=options.horizon,
         levels=options.levels, hidden_size=options.hidden_size, num_layers=options.num_layers,
-        decoder_size=_DECODER_SIZE, dropout=options.dropout, engine=options.engine,
-        embedding=_embedding(encoder, options.dropout),
+        decoder_size=_DECODER_SIZE, dropout=options.dropout, engine=options.engine, log=log,
+        seed=options.train.seed, embedding=_embedding(encoder, options.dropout),
+        **options.choices.settled(panel, encoder.lookback, options.horizon),
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.train.seed)
@@ -228,7 +227,9 @@ def _calibration(
     target, counts = encoded.targets(
         origins.series, origins.rows[None], encoded.panel.lengths[origins.series]
     )
-    return fit_calibration(scaled, target[0], counts[0], levels)
+    factors = fit_calibration(scaled, target[0], counts[0], levels)
+    learn_correlation(network, scaled, target[0], counts[0], factors)
+    return factors
 
 
 def _with_values(history: Panel, panel: Panel) -> Panel:

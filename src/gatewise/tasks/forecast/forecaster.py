@@ -43,6 +43,20 @@ class Forecaster(Estimator):
         num_layers: recurrent layers, at least 1.
         dropout: probability in 0 to 1 (exclusive), in training.
         quantiles: levels between 0 and 1. The point forecast `y_hat` is the median, whether 0.5 is among them or not.
+        architecture: "direct" (all horizons at once from the encoder's state), "seq2seq" (a recurrent decoder over the
+            horizon), "deepar" (one step after the other, by sampling) or "segrnn" (recurrence over segments, for
+            long lookbacks); docs/tasks/forecast.md has their equations.
+        loss: "pinball", "mse", "mae" or "likelihood"; "auto": "likelihood" for deepar, "pinball" for the others. Under
+            "mse" the point forecast `y_hat` is a mean, and the column q0.5 shows the same.
+        likelihood: "gaussian", "student_t" or "negative_binomial" (counts), where the loss is one; "auto":
+            "negative_binomial" for a target of integers of at least 0 whose mean is below 50, else "student_t".
+        revin: whether each window is normalised by its own mean and deviation, and the forecast turned back.
+        channels: "independent" forecasts each series by itself; "joint" all of them as channels of one window, which
+            needs equal stamps and always the same series.
+        segment_length: steps of a segment of segrnn; None: a fifteenth of the lookback, at most the horizon.
+        num_samples: paths that the quantiles of deepar are read from, at least 2.
+        validation: what is held back at the end of each series to stop early and to calibrate: a share, or a
+            number of rows; a horizon at least.
         missing: "error" refuses missing values and rows; "mask" leaves them out of the loss and the metrics.
         season_length: steps of a season, for the seasonal naive method, MASE and the network; None: from the
             frequency (24 for hours, 7 for days, 12 for months).
@@ -103,6 +117,14 @@ class Forecaster(Estimator):
         num_layers: int = 1,
         dropout: float = 0.1,
         quantiles: Any = (0.1, 0.5, 0.9),
+        architecture: str = "direct",
+        loss: str = "auto",
+        likelihood: str = "auto",
+        revin: bool = False,
+        channels: str = "independent",
+        segment_length: int | None = None,
+        num_samples: int = 100,
+        validation: float | int = 0.1,
         missing: str = "error",
         season_length: int | None = None,
         scaling: str = "auto",
@@ -131,6 +153,14 @@ class Forecaster(Estimator):
         self.num_layers = num_layers
         self.dropout = dropout
         self.quantiles = quantiles
+        self.architecture = architecture
+        self.loss = loss
+        self.likelihood = likelihood
+        self.revin = revin
+        self.channels = channels
+        self.segment_length = segment_length
+        self.num_samples = num_samples
+        self.validation = validation
         self.missing = missing
         self.season_length = season_length
         self.scaling = scaling
@@ -201,6 +231,35 @@ class Forecaster(Estimator):
         _, values = self._forecast(df, horizon, future)
         levels = self.fitted_.levels
         return values[..., [levels.index(level) for level in self._levels()]]
+
+    @no_type_check
+    def sample_paths(self, df: Any = None, num_samples: int = 100, future: Any = None) -> NDArray[np.float64]:
+        """Draw whole futures of each series: paths whose steps hang together.
+
+        deepar samples step after step. The others draw from a Gaussian copula: each step has the distribution that its
+        quantiles say (straight between their normal scores, and on beyond the outermost), and the steps are
+        correlated as the held-out windows' were. Series are independent of each other. The same model, series and
+        history give the same paths.
+
+        Args:
+            df, future: as in `predict`.
+            num_samples: paths of each series, at least 1.
+
+        Returns:
+            An array of shape (series, num_samples, horizon), in the target's unit; series sorted by name.
+
+        Raises:
+            ArgumentError: the model has the median alone, and so no spread to sample from.
+        """
+        self._require_fitted("fitted_")
+        if not isinstance(num_samples, int | np.integer) or isinstance(num_samples, bool):
+            raise ArgumentTypeError(f"num_samples: an integer is expected, came {num_samples!r}")
+        if num_samples < 1:
+            raise ArgumentError(f"num_samples: at least 1 is expected, came {num_samples}")
+        panel = self.fitted_.context if df is None else self._panel(df)[0]
+        encoder = self.fitted_.encoder
+        whole = behind(panel, future, encoder.covariates.roles.future, encoder.horizon, self.missing)
+        return self.fitted_.sample(whole, int(num_samples), panel.lengths)
 
     @no_type_check
     def evaluate(
