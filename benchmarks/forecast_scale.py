@@ -42,10 +42,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--quick", action="store_true", help="2,000 series, to see that it runs")
     parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--max-time", type=float, default=None, help="seconds of training for each run")
     parser.add_argument("--one", nargs=2, metavar=("SERIES", "CELL"), help="one run, in this process")
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(one(arguments.out, int(arguments.one[0]), arguments.one[1], arguments.epochs)))
+        series, cell = int(arguments.one[0]), arguments.one[1]
+        print(json.dumps(one(arguments.out, series, cell, arguments.epochs, arguments.max_time)))
         return
     arguments.out.mkdir(parents=True, exist_ok=True)
     results = arguments.out / "forecast_scale.jsonl"
@@ -56,6 +58,8 @@ def main() -> None:
             print(f"{series:,} series, {cell}: there already", flush=True)
             continue
         command = [sys.executable, __file__, "--out", str(arguments.out), "--epochs", str(arguments.epochs)]
+        if arguments.max_time is not None:
+            command += ["--max-time", str(arguments.max_time)]
         finished = subprocess.run(
             [*command, "--one", str(series), cell], stdout=subprocess.PIPE, text=True, check=True
         )
@@ -69,12 +73,13 @@ def main() -> None:
         )
 
 
-def one(folder: Path, series: int, cell: str, epochs: int) -> dict:
+def one(folder: Path, series: int, cell: str, epochs: int, max_time: float | None = None) -> dict:
     """Fit to so many series and say what it took."""
     table = read_table(made(folder, series))
     before = peak()
     model = Forecaster(
-        horizon=HORIZON, lookback=LOOKBACK, cell=cell, hidden_size=32, max_epochs=epochs, random_state=0,
+        horizon=HORIZON, lookback=LOOKBACK, cell=cell, hidden_size=32, max_epochs=epochs, max_time=max_time,
+        random_state=0,
         future_covariates=("promotion",), static_covariates=("size",), categorical=("kind",), device="cpu",
     )  # fmt: skip
     model.fit(table)
@@ -87,6 +92,7 @@ def one(folder: Path, series: int, cell: str, epochs: int) -> dict:
         "steps": STEPS,
         "cell": cell,
         "epochs": epochs,
+        "stopped": model.stopped_,
         "windows_per_second": model.windows_per_second_,
         "fit_seconds": model.fit_seconds_,
         "predict_seconds": time.perf_counter() - begun,

@@ -19,7 +19,7 @@ ROLES = ["--future", "price", "--static", "region", "--categorical", "kind", "--
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A folder with sales.csv, two shops and 120 days; later.csv, two days more; and future.csv, six after these."""
+    """A folder with sales.csv (two shops, 120 days), later.csv (rows after the fitted ones) and future.csv."""
     place = tmp_path_factory.mktemp("options")
     generator = np.random.default_rng(0)
     shops = [
@@ -37,7 +37,8 @@ def folder(tmp_path_factory) -> Path:
     ]
     table = pd.concat(shops)
     table[table["day"] < "2024-04-30"].to_csv(place / "sales.csv", index=False)
-    later = (table["day"] >= "2024-04-30") & (table["day"] < "2024-05-02")
+    # The model is fitted to the first four fifths: its test rows and two days more are new to it.
+    later = (table["day"] >= "2024-04-06") & (table["day"] < "2024-05-02")
     table[later].to_csv(place / "later.csv", index=False)
     table[table["day"] >= "2024-04-30"][["shop", "day", "price"]].to_csv(place / "future.csv", index=False)
     return place

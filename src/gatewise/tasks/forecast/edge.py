@@ -75,7 +75,9 @@ def _checked_array(data: Any, missing: str, least: int) -> NDArray[Any]:
     try:
         return check_array(data, dtype=np.float64, ensure_all_finite=finite, ensure_min_features=least)
     except TypeError as error:
-        raise ArgumentTypeError(f"X: {error}") from error
+        raise ArgumentTypeError(
+            f"X: a long table, or an array of shape (samples, time) of numbers, is expected: {error}"
+        ) from error
     except ValueError as error:
         raise DataError(f"X (an array of shape (samples, time)): {error}") from error
 
