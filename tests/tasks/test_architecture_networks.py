@@ -27,6 +27,7 @@ def plan(**fields) -> NetworkPlan:
         "program": cells.get("gru"), "inputs": 3 + PAST + KNOWN, "known": KNOWN, "horizon": HORIZON,
         "levels": (0.1, 0.5, 0.9), "hidden_size": 8, "num_layers": 1, "decoder_size": 6, "dropout": 0.0,
         "engine": "auto", "lookback": TIME, "segment_length": 4, "num_samples": 16,
+        "season_length": 3,
     }  # fmt: skip
     return NetworkPlan(**base | fields)
 
@@ -192,8 +193,10 @@ def step_by_step(made: ForecastNetwork, given: Windows, path: Tensor, step: int)
     # Rows of the future have no columns of the past, and say so.
     mark = torch.cat([torch.ones(TIME, BATCH, 1), torch.zeros(step, BATCH, 1)])
     made.body._hide = lambda inputs: torch.cat([inputs, mark], dim=-1)
+    # A season of three steps: from the fourth on, the path's own values are those of a season before.
+    season = torch.cat([given.season[..., :3], path[None, :, : HORIZON - 3]], dim=-1)
     longer = replace(
-        given, inputs=torch.cat([given.inputs, rows]), known=given.known[:, :, step:], season=given.season[..., step:],
+        given, inputs=torch.cat([given.inputs, rows]), known=given.known[:, :, step:], season=season[..., step:],
         last=path[:, step - 1][None] if step else given.last, positions=torch.tensor([TIME - 1 + step]),
     )  # fmt: skip
     ones = torch.ones(1, BATCH, HORIZON, dtype=torch.bool)

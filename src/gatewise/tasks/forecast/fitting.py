@@ -191,7 +191,7 @@ def _network(panel: Panel, encoder: Encoder, options: Options, *, log: bool) -> 
         program=options.program, inputs=encoder.width, known=encoder.known_width, horizon=options.horizon,
         levels=options.levels, hidden_size=options.hidden_size, num_layers=options.num_layers,
         decoder_size=_DECODER_SIZE, dropout=options.dropout, engine=options.engine, log=log,
-        seed=options.train.seed, embedding=_embedding(encoder, options.dropout),
+        seed=options.train.seed, season_length=encoder.season_length, embedding=_embedding(encoder, options.dropout),
         **options.choices.settled(panel, encoder.lookback, options.horizon),
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):

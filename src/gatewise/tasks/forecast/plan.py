@@ -32,6 +32,7 @@ class NetworkPlan:
         loss: "pinball", "mse", "mae" or "likelihood".
         likelihood: "gaussian", "student_t" or "negative_binomial", where the loss is one.
         segment_length: steps of a segment (segrnn), at least 1.
+        season_length: steps of a season, at least 1: after so many, a path's own values are those of a season before.
         num_samples: paths that quantiles are read from (deepar), at least 2.
         log: whether the target's scaling takes a logarithm.
         seed: of the sampled paths.
@@ -55,6 +56,7 @@ class NetworkPlan:
     loss: str = "pinball"
     likelihood: str = "student_t"
     segment_length: int = 1
+    season_length: int = 1
     num_samples: int = 100
     log: bool = False
     seed: int = 0

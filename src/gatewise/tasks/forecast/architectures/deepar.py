@@ -100,10 +100,12 @@ class DeepAR(nn.Module):
             output, known, season = output[windows.positions], windows.known[:, :, 0], windows.season[..., 0]
             found = self._distribution(output, known, windows.last, season, None, _scale(windows))
             return self.likelihood.log_prob(found, target[..., 0], _scale(windows))[..., None]
-        rows, last = self._future_rows(windows, normal.apply(target[0:1])[0], counts[0])
+        target_normal = normal.apply(target)
+        rows, last = self._future_rows(windows, target_normal[0], counts[0])
+        season = self._future_season(windows.season, target_normal, counts)
         output, _ = self.recurrent(torch.cat([self._present(windows.inputs), rows]))
         output = output[len(windows.inputs) - 1 :].transpose(0, 1)[None]
-        found = self._distribution(output, windows.known, last, windows.season, normal, _scale(windows))
+        found = self._distribution(output, windows.known, last, season, normal, _scale(windows))
         return self.likelihood.log_prob(found, target, _scale(windows))
 
     def _hide(self, inputs: Tensor) -> Tensor:
@@ -135,6 +137,14 @@ class DeepAR(nn.Module):
         )
         last = torch.cat([windows.last[0][:, None], carried[:, :-1]], dim=-1)
         return rows[:, :-1].transpose(0, 1), last[None]
+
+    def _future_season(self, season: Tensor, target: Tensor, counts: Tensor) -> Tensor:
+        """The value one season before each step: from the second season on, what came (a path's own, in a forecast)."""
+        length = self._plan.season_length
+        if length >= self._plan.horizon:
+            return season
+        came = torch.where(counts[..., :-length], target[..., :-length], season[..., length:])
+        return torch.cat([season[..., :length], came], dim=-1)
 
     def _absent(self, like: Tensor, *, flag: bool = False) -> Tensor:
         """Zeros in place of the columns of the past alone, or of the mark that they are there."""
@@ -194,7 +204,8 @@ class DeepAR(nn.Module):
         Args:
             state: of `advance`.
             known: what is known for each step.
-            season: the value one season before each step, scaled.
+            season: the value one season before each step, scaled (of the first season's steps; after those, a path's
+                own values stand there).
             scale: of each series.
             uniforms: in 0 to 1, which make the paths; one row for each series, or one for all.
             normal: the windows' own scale, where they are normalised.
@@ -207,16 +218,20 @@ class DeepAR(nn.Module):
         recurrent, output = state.recurrent.select(rows), state.output[rows]
         last = state.last[None, :, None].expand(1, batch, samples)
         lowest, highest = scale.bounds(last)
-        paths = []
+        paths: list[Tensor] = []
+        values: list[Tensor] = []
         for step in range(known.shape[1]):
             ahead = known[None, :, None, step].expand(1, batch, samples, -1)
             before = season[None, :, None, step].expand(1, batch, samples)
+            if step >= self._plan.season_length:
+                before = values[step - self._plan.season_length]
             found = self._distribution(output.view(1, batch, samples, -1), ahead, last, before, normal, scale)
             value = self.likelihood.sample(found, uniforms[None, :, :, step], scale).to(known.dtype)
             value = torch.minimum(torch.maximum(value, lowest), highest)
             paths.append(value[0])
+            last = value if normal is None else normal.apply(value)
+            values.append(last)
             if step + 1 < known.shape[1]:
-                last = value if normal is None else normal.apply(value)
                 seen = torch.stack([last, torch.ones_like(last), torch.zeros_like(last)], dim=-1)
                 row = torch.cat([seen, self._absent(seen), ahead, self._absent(seen, flag=True)], dim=-1)
                 output, recurrent = self.recurrent.step(row.view(batch * samples, -1), recurrent)
