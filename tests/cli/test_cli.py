@@ -76,12 +76,12 @@ def test_fit_writes_everything(model) -> None:
     assert sorted(path.name for path in model.iterdir() if path.is_file()) == FILES
     assert (model / "checkpoints").is_dir()
     metrics = json.loads((model / "metrics.json").read_text())
-    assert set(metrics["errors"]) == {"lstm", "last value", "seasonal naive"}
+    assert set(metrics["errors"]) == {"lstm", "last value", "seasonal naive", "Naive2", "DLinear"}
     assert metrics["span"][0] == "2024-06-09 00:00"
     assert metrics["windows"] == 2 * 37
     card = (model / "card.md").read_text()
     assert "all rows before 2024-06-09" in card
-    assert "promotion (category)" in card
+    assert "promotion (category of 2)" in card
 
 
 def test_the_report_stands_alone(model) -> None:
@@ -188,7 +188,7 @@ def test_a_bad_call_leaves_no_folder_behind(folder, monkeypatch) -> None:
 def test_version_and_help(monkeypatch, capsys) -> None:
     assert call(monkeypatch, "--version") == 0
     assert re.fullmatch(r"gatewise \d+\.\d+\.\d+\S*\n", capsys.readouterr().out)
-    for command in ((), ("fit", "forecast"), ("predict",), ("evaluate",), ("cells",)):
+    for command in ((), ("fit", "forecast"), ("predict",), ("update",), ("evaluate",), ("cells",)):
         assert call(monkeypatch, *command, "--help") == 0
         assert "gatewise" in capsys.readouterr().out
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 from gatewise.data.calendar import calendar_features, calendar_names
-from gatewise.data.frequency import DAY, HOUR, WEEK, Frequency, infer_frequency, parse_stamp, show_stamp
+from gatewise.data.frequency import (
+    DAY,
+    HOUR,
+    WEEK,
+    Frequency,
+    infer_frequency,
+    parse_frequency,
+    parse_stamp,
+    show_stamp,
+)
 from gatewise.errors import ArgumentError, DataError
 
 
@@ -102,3 +113,38 @@ def test_calendar_is_the_calendar() -> None:
     assert abs(values[0, 4] - values[3, 4]) > 0.5
     assert calendar_names(Frequency("fixed", DAY), "time") == ("weekday", "month")
     assert calendar_names(Frequency("integer", 1), "integer") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("h", "hour"), ("15min", "15 minutes"), ("15m", "15 minutes"), ("D", "day"), ("1d", "day"), ("W-SUN", "week"),
+        ("MS", "month"), ("ME", "month"), ("1mo", "month"), ("QS", "3 months"), ("YE", "12 months"),
+        ("30s", "30 seconds"),
+        (1, "step"), (3, "3 (integer time)"),
+    ],
+)  # fmt: skip
+def test_a_frequency_may_be_said(text, name) -> None:
+    assert parse_frequency(text).name == name
+
+
+@pytest.mark.parametrize("text", ["B", "often", "0h", "", "-1D", 0, -2, 1.5, None, True])
+def test_what_is_no_frequency_is_refused(text) -> None:
+    with pytest.raises(ArgumentError, match="freq"):
+        parse_frequency(text)
+
+
+def test_equal_steps_are_seen_at_once_and_as_they_would_be_one_by_one() -> None:
+    from gatewise.data import frequency
+
+    hours = np.arange(50, dtype=np.int64) * 3_600_000_000_000
+    for stamps, starts in (
+        (np.concatenate([hours, hours[:7] + 999]), np.array([0, 50, 57])),
+        (hours[:1], np.array([0, 1])),
+        (np.concatenate([hours[:1], hours[:9]]), np.array([0, 1, 10])),
+    ):
+        quick = frequency._uniform_step(stamps, starts, "time")
+        slow = [frequency._step_of(stamps[a:b], "time") for a, b in itertools.pairwise(starts)]
+        assert quick == next((one for one in slow if one is not None), None)
+    months = np.array(["2023-01-01", "2023-02-01", "2023-03-01"], dtype="datetime64[ns]").astype(np.int64)
+    assert frequency._uniform_step(months, np.array([0, 3]), "time") is None

@@ -117,7 +117,7 @@ def test_missing_values_are_masked(table) -> None:
         small().fit(holed)
     model = small(missing="mask").fit(holed)
     assert np.isfinite(model.predict()["y_hat"]).all()
-    evaluation = model.evaluate(holed, start="2024-01-14")
+    evaluation = model.evaluate(holed, start="2024-01-14", linear=False)
     assert evaluation.points == int((~np.isnan(evaluation.back_test.actual)).sum()) > 0
 
 
@@ -142,7 +142,7 @@ def test_arrays_are_series_in_rows() -> None:
     assert model.predict_quantiles(values[:5]).shape == (5, 3, 3)
     # A row's forecast is its own: neither its place nor its neighbours matter, rounding apart.
     np.testing.assert_allclose(model.predict(values[7:8]), model.predict(values)[7:8], rtol=1e-5, atol=1e-6)
-    assert model.evaluate(values).points == 36
+    assert model.evaluate(values, linear=False).points == 36
 
 
 @pytest.mark.parametrize(

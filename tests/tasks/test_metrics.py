@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 import torch
@@ -10,10 +13,17 @@ from sklearn.metrics import mean_absolute_error, mean_pinball_loss, root_mean_sq
 from gatewise.data import panel_from_array
 from gatewise.tasks.forecast.calibration import calibrate, fit_calibration
 from gatewise.tasks.forecast.evaluation import NAIVE, SEASONAL, BackTest, judge
-from gatewise.tasks.forecast.metrics import coverage, mase_scale, measure, pinball_loss
+from gatewise.tasks.forecast.metrics import (
+    coverage,
+    crps_from_quantiles,
+    crps_from_samples,
+    mase_scale,
+    measure,
+    pinball_loss,
+)
 from gatewise.tasks.forecast.network import assemble
+from gatewise.tasks.forecast.objective import pinball
 from gatewise.tasks.forecast.scaling import fit_scaler, undo_scaling
-from gatewise.tasks.forecast.training import pinball
 
 LEVELS = (0.1, 0.5, 0.9)
 
@@ -62,6 +72,72 @@ def test_mase_scale_is_the_seasonal_naive_error_in_sample() -> None:
     values = np.array([1.0, 5, 2, 7, np.nan, 9, 3, 3])
     # Season 2: |2-1|, |7-5|, |9-7|; the pairs with a gap are left out. A constant series has scale 1.
     assert mase_scale(values, np.array([0, 6, 8]), 2).tolist() == [pytest.approx(5 / 3), 1.0]
+
+
+def gaussian_crps(mean: float, deviation: float, value: float) -> float:
+    """Gneiting & Raftery 2007, eq. 21."""
+    z = (value - mean) / deviation
+    density = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    return deviation * (z * math.erf(z / math.sqrt(2)) + 2 * density - 1 / math.sqrt(math.pi))
+
+
+@pytest.mark.parametrize("value", [-7.0, 0.3, 2.0, 9.0])
+def test_crps_is_the_closed_form_of_a_normal_distribution(value) -> None:
+    normal = NormalDist(1.0, 2.0)
+    expected = gaussian_crps(1.0, 2.0, value)
+    levels = tuple(np.linspace(0.0005, 0.9995, 1000).tolist())
+    actual, counts = np.array([[value]]), np.ones((1, 1), dtype=bool)
+    knots = np.array([[[normal.inv_cdf(level) for level in levels]]])
+    # The tails beyond the outermost levels, and the chords between levels a thousandth apart.
+    assert crps_from_quantiles(knots, actual, counts, levels) == pytest.approx(expected, abs=2e-3)
+    drawn = np.random.default_rng(0).normal(1.0, 2.0, size=(1, 1, 20_000))
+    # The standard error of a mean of 20,000 draws of deviation 2 is 0.014.
+    assert crps_from_samples(drawn, actual, counts) == pytest.approx(expected, abs=0.05)
+
+
+def test_crps_is_the_integral_that_defines_it(numbers) -> None:
+    actual, quantiles, counts = numbers
+    xs = np.linspace(-1, 250, 40_001)
+    total = 0.0
+    for knots, value in zip(quantiles[counts], actual[counts], strict=True):
+        share = np.interp(xs, knots, LEVELS, left=0.0, right=1.0)
+        total += np.trapezoid((share - (xs >= value)) ** 2, xs)
+    # Steps of 1/160 at up to three jumps.
+    assert crps_from_quantiles(quantiles, actual, counts, LEVELS) == pytest.approx(
+        total / counts.sum(), abs=0.02
+    )
+
+
+def test_crps_of_samples_is_the_mean_over_all_pairs(numbers) -> None:
+    actual, samples, counts = numbers
+    pairs = np.abs(samples[..., :, None] - samples[..., None, :]).mean(axis=(-1, -2))
+    expected = (np.abs(samples - actual[..., None]).mean(axis=-1) - pairs / 2)[counts].mean()
+    assert crps_from_samples(samples, actual, counts) == pytest.approx(expected)
+    alike = np.repeat(samples[..., :1], 5, axis=-1)
+    assert crps_from_samples(alike, actual, counts) == pytest.approx(
+        mean_absolute_error(actual[counts], samples[..., 0][counts])
+    )
+
+
+def test_conformal_coverage_holds_on_exchangeable_data() -> None:
+    """Whatever the model says: over many calibration sets the shares are the levels, within the test's own error."""
+    generator = np.random.default_rng(2)
+    levels = (0.025, 0.1, 0.5, 0.9, 0.975)
+    shares = []
+    for _ in range(200):
+        size = generator.lognormal(0, 1, size=(400, 1))
+        # The model's spread is wrong by a factor that goes with the input; its errors are skewed.
+        target = size * (generator.gamma(2.0, 1.0, size=(400, 1)) - 1.7)
+        scaled = np.sqrt(size)[..., None] * np.array([-0.4, -0.3, 0.0, 0.2, 2.5])
+        factors = fit_calibration(scaled[:200], target[:200], target[:200] == target[:200], levels)
+        fixed = calibrate(scaled[200:], factors, levels)
+        assert (np.diff(fixed, axis=-1) > 0).all()
+        shares.append((target[200:][..., None] <= fixed).mean(axis=(0, 1)))
+    mean = np.mean(shares, axis=0)
+    # Standard error: sqrt(0.25 (1/200 + 1/200) / 200) = 0.0035; the guarantee may overshoot by 1 / 201.
+    np.testing.assert_allclose(mean[[0, 1, 3, 4]], [0.025, 0.1, 0.9, 0.975], atol=0.012)
+    assert mean[3] - mean[1] == pytest.approx(0.8, abs=0.017)
+    assert mean[4] - mean[0] == pytest.approx(0.95, abs=0.017)
 
 
 def test_calibration_brings_every_level_to_its_share(numbers) -> None:

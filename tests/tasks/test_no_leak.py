@@ -34,6 +34,9 @@ def test_the_future_does_not_change_a_forecast(fitted, table) -> None:
     np.testing.assert_array_equal(honest.quantiles, leaky.quantiles)
     np.testing.assert_array_equal(honest.naive, leaky.naive)
     np.testing.assert_array_equal(honest.seasonal, leaky.seasonal)
+    assert honest.others.keys() == {"Naive2", "DLinear"}
+    for name, forecast in honest.others.items():
+        np.testing.assert_array_equal(forecast, leaky.others[name])
     assert (leaky.actual == 1e6).all()
 
 
@@ -60,7 +63,9 @@ def test_a_row_before_the_lookback_does_not_change_a_forecast(fitted, history) -
 
 def test_back_test_and_predict_agree_at_every_origin(fitted, table) -> None:
     """Off by one between training, back-test and use would show here."""
-    test = fitted.evaluate(table, start=table["ds"].min() + pd.Timedelta(hours=350), every=7).back_test
+    test = fitted.evaluate(
+        table, start=table["ds"].min() + pd.Timedelta(hours=350), every=7, linear=False
+    ).back_test
     for window in range(0, len(test.rows), 5):
         stamp = test.panel.stamps[test.rows[window]].astype("datetime64[ns]")
         name = test.panel.names[test.series[window]]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import gatewise
-from gatewise.cli import bench, cells, evaluate, fit, predict
+from gatewise.cli import bench, cells, evaluate, fit, predict, update
 from gatewise.cli.console import errors, fail
 from gatewise.errors import GatewiseError
 
@@ -29,6 +29,7 @@ app.add_typer(fit.app, name="fit")
 app.add_typer(cells.app, name="cells")
 app.add_typer(bench.app, name="bench")
 app.command("predict", epilog=predict.EXAMPLES)(predict.predict)
+app.command("update", epilog=update.EXAMPLES)(update.update)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 
 

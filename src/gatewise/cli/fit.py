@@ -21,6 +21,8 @@ gatewise fit forecast beijing-air --horizon 24 --out runs/first
 gatewise fit forecast sales.csv --id shop --time day --target sold --horizon 14 --out runs/sales
 
 gatewise fit forecast load.parquet --cell gru --quantiles 0.05,0.5,0.95 --max-time 60 --out runs/load
+
+gatewise fit forecast shops.csv --future price --static region --categorical kind --cv 4 --out runs/shops
 """
 
 
@@ -42,7 +44,27 @@ def forecast(
     stamp: Annotated[str | None, typer.Option("--time", help="Column with the stamp [dim](ds)[/].")] = None,
     target: Annotated[
         str | None,
-        typer.Option(help="Column to forecast [dim](y)[/]; all further columns are past covariates."),
+        typer.Option(
+            help="Column to forecast [dim](y)[/]; columns that no option names are past covariates."
+        ),
+    ] = None,
+    future: Annotated[
+        list[str] | None,
+        typer.Option(help="A column known for the future (price, holiday); may be given several times."),
+    ] = None,
+    static: Annotated[
+        list[str] | None,
+        typer.Option(help="A column with one value per series; may be given several times."),
+    ] = None,
+    categorical: Annotated[
+        list[str] | None,
+        typer.Option(help="A column whose numbers are categories [dim](text always is)[/]; also repeatedly."),
+    ] = None,
+    unseen: Annotated[
+        str, typer.Option(help='A category that was not fitted: "error", or taken as "unknown".')
+    ] = "error",
+    freq: Annotated[
+        str | None, typer.Option(help="The step: h, 15min, D, W, MS, ... [dim](from the stamps)[/].")
     ] = None,
     ignore: Annotated[
         list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
@@ -54,10 +76,27 @@ def forecast(
         str | None,
         typer.Option(help="First held-out stamp [dim](the last fifth; examples have their own)[/]."),
     ] = None,
+    cv: Annotated[
+        int,
+        typer.Option(help="Windows of a walk-forward cross-validation in the training rows, before the fit."),
+    ] = 0,
+    cv_step: Annotated[
+        int | None, typer.Option(help="Steps between its cutoffs [dim](a horizon)[/].")
+    ] = None,
+    refit: Annotated[bool, typer.Option(help="Whether it fits at every cutoff or only at the first.")] = True,
+    search: Annotated[
+        int,
+        typer.Option(
+            help="Trials of a search for parameters in the training rows, before the fit (needs Optuna)."
+        ),
+    ] = 0,
     cell: Annotated[str, typer.Option(help="The recurrent cell; `gatewise cells` lists them.")] = "lstm",
     hidden_size: Annotated[int, typer.Option(help="Units of a layer.")] = 64,
     num_layers: Annotated[int, typer.Option(help="Recurrent layers.")] = 1,
     quantiles: Annotated[str, typer.Option(help="Levels, separated by commas.")] = "0.1,0.5,0.9",
+    calibration: Annotated[
+        str, typer.Option(help='Of the quantiles: "split", or "adaptive" where series drift.')
+    ] = "split",
     lookback: Annotated[
         int | None, typer.Option(help="Rows that a forecast sees [dim](three seasons)[/].")
     ] = None,
@@ -76,18 +115,23 @@ def forecast(
     The model is fitted to all rows before the held-out span. An interrupted run goes on where it stopped when the
     same command is given again.
     """
+    from gatewise.cli.before_fit import Before
     from gatewise.cli.fit_forecast import fit_forecast
     from gatewise.cli.source import Columns
 
     parameters = {
         "horizon": horizon, "lookback": lookback, "cell": cell, "hidden_size": hidden_size, "num_layers": num_layers,
         "season_length": season_length, "learning_rate": learning_rate, "max_epochs": max_epochs,
-        "max_time": max_time, "random_state": seed, "device": device,
+        "max_time": max_time, "random_state": seed, "device": device, "unseen": unseen,
+        "calibration": calibration,
+        "freq": int(freq) if freq is not None and freq.isdigit() else freq,
+        "future_covariates": tuple(future or ()), "static_covariates": tuple(static or ()),
+        "categorical": tuple(categorical or ()),
     }  # fmt: skip
     columns = Columns(identity, stamp, target, tuple(ignore or ()))
     interrupted = fit_forecast(
         data, out, columns, parameters | {"quantiles": _levels(quantiles)},
-        missing=missing, test_start=test_start, overwrite=overwrite,
+        missing=missing, test_start=test_start, overwrite=overwrite, before=Before(search, cv, cv_step, refit),
     )  # fmt: skip
     if interrupted:
         raise typer.Exit(130)

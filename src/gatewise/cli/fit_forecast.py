@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from gatewise.cli.before_fit import Before
 from gatewise.cli.console import output, print_evaluation, say
 from gatewise.cli.run_folder import RunFolder
 from gatewise.cli.source import Columns, Source, open_source
 from gatewise.data import Panel, panel_from_frame
 from gatewise.data.frames import open_frame, stamp_values
-from gatewise.data.frequency import parse_stamp, show_stamp
+from gatewise.data.frequency import parse_frequency, parse_stamp, show_stamp
 from gatewise.errors import DataError, GatewiseError
 from gatewise.store import atomic_write
 from gatewise.tasks import Forecaster
@@ -39,6 +40,7 @@ def fit_forecast(
     missing: str | None,
     test_start: str | None,
     overwrite: bool,
+    before: Before,
 ) -> bool:
     """Fit, test and write; whether Ctrl-C ended the training early.
 
@@ -50,29 +52,33 @@ def fit_forecast(
         missing: "error" or "mask"; None: "mask" for examples.
         test_start: the first held-out stamp; None: the example's, or the last fifth.
         overwrite: whether to replace what is in the folder.
+        before: what is done in the training rows before the fit.
     """
     begun = time.perf_counter()
     source = open_source(data, columns)
     rule = missing or ("mask" if source.is_example else "error")
     forecaster = Forecaster(missing=rule, **parameters)
-    panel = panel_from_frame(source.table, rule)  # type: ignore[arg-type]
+    step = None if forecaster.freq is None else parse_frequency(forecaster.freq)
+    panel = panel_from_frame(source.table, rule, step, forecaster.categorical)  # type: ignore[arg-type]
     first = _first_held_out(panel, test_start or source.test_start, forecaster.horizon)
-    run = RunFolder(out, {"data": data, "test_start": first, **_described(forecaster)})
+    run = RunFolder(out, {"data": data, "test_start": first, **before.settings, **_described(forecaster)})
     run.open(overwrite=overwrite)
-    forecaster.set_params(checkpoint_folder=run.checkpoints)
-    before = show_stamp(first, panel.kind)
+    start = show_stamp(first, panel.kind)
     say(
-        f"{source.notes.data}; {len(panel)} series; fitted to the rows before {before}, tested on those from then on"
+        f"{source.notes.data}; {len(panel)} series; fitted to the rows before {start}, tested on those from then on"
     )
     try:
-        forecaster.fit(_rows_before(source.table, first))
+        rows = _rows_before(source.table, first)
+        before.run(forecaster, rows, out, run.checkpoints)
+        forecaster.set_params(checkpoint_folder=run.checkpoints)
+        forecaster.fit(rows)
     except GatewiseError:
         run.abandon()
         raise
     interrupted = forecaster.stopped_ == "interrupted"
     notes = dataclasses.replace(
         source.notes,
-        trained_on=f"all rows before {before}; the rows from then on only gave the test errors",
+        trained_on=f"all rows before {start}; the rows from then on only gave the test errors",
     )
     _finish(forecaster, source, notes, first, out, begun, interrupted=interrupted)
     if interrupted:
@@ -130,7 +136,7 @@ def _described(forecaster: Forecaster) -> dict[str, Any]:
     parameters = forecaster.get_params()
     for name in ("checkpoint_folder", "progress", "max_time", "device"):
         parameters.pop(name)
-    return parameters | {"quantiles": list(parameters["quantiles"])}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in parameters.items()}
 
 
 def _first_held_out(panel: Panel, given: str | None, horizon: int) -> int:
@@ -148,6 +154,12 @@ def _first_held_out(panel: Panel, given: str | None, horizon: int) -> int:
         raise DataError(
             f"--test-start: {show_stamp(first, panel.kind)} leaves no rows to fit to or none to test on; the rows go "
             f"from {show_stamp(panel.stamps.min(), panel.kind)} to {show_stamp(panel.stamps.max(), panel.kind)}"
+        )
+    later = np.add.reduceat(panel.stamps >= first, panel.starts[:-1])
+    if later.max() < horizon:
+        raise DataError(
+            f"--test-start: from {show_stamp(first, panel.kind)} on no series has more than {later.max()} rows, but a "
+            f"horizon of {horizon} is to be tested; start earlier, or say a shorter --horizon"
         )
     return first
 

@@ -18,6 +18,8 @@ EXAMPLES = """\
 gatewise predict runs/first beijing-air --out forecast.csv
 
 gatewise predict runs/sales sales.csv --id shop --time day --target sold --horizon 7
+
+gatewise predict runs/shops shops.csv --future next_fortnight.csv
 """
 
 
@@ -28,6 +30,12 @@ def predict(
     ],
     out: Annotated[
         Path | None, typer.Option(help="A .csv or .parquet file [dim](standard output, as CSV)[/].")
+    ] = None,
+    future: Annotated[
+        str | None,
+        typer.Option(
+            help="A CSV or Parquet file with the columns that are known for the future, and their stamps."
+        ),
     ] = None,
     horizon: Annotated[int | None, typer.Option(help="Steps, at most the fitted horizon.")] = None,
     identity: Annotated[
@@ -40,13 +48,14 @@ def predict(
     ] = None,
 ) -> None:
     """Forecast the steps after the last row of each series."""
-    from gatewise.cli.source import Columns, open_source
+    from gatewise.cli.source import Columns, open_future, open_source
     from gatewise.data.files import csv_bytes, write_table
     from gatewise.tasks import Forecaster
 
     forecaster = Forecaster.load(model)
-    source = open_source(data, Columns(identity, stamp, target, tuple(ignore or ())))
-    table = forecaster.predict(source.table, horizon)
+    columns = Columns(identity, stamp, target, tuple(ignore or ()))
+    known = None if future is None else open_future(future, columns)
+    table = forecaster.predict(open_source(data, columns).table, horizon, known)
     if out is None:
         sys.stdout.buffer.write(csv_bytes(table))
         return

@@ -12,7 +12,7 @@ from gatewise.data.frames import ID, TARGET, TIME
 from gatewise.errors import ArgumentError, DataError
 from gatewise.tasks.forecast.card import CardNotes
 
-__all__ = ["Columns", "Source", "open_source"]
+__all__ = ["Columns", "Source", "open_future", "open_source"]
 
 
 @dataclass(frozen=True)
@@ -73,17 +73,28 @@ def open_source(data: str, columns: Columns) -> Source:
     return Source(table, notes, None, False)
 
 
+def open_future(path: str, columns: Columns) -> pa.Table:
+    """Load a table of what is known of the future: names and stamps as in the data, no target needed.
+
+    Raises:
+        DataError: there is no such file, or a named column is not in it.
+    """
+    table = read_table(path)
+    return _renamed(table, Columns(columns.identity, columns.time), path, target=False)
+
+
 _FIELDS = {"id": "identity", "time": "time", "target": "target"}
 
 
-def _renamed(table: pa.Table, columns: Columns, data: str) -> pa.Table:
+def _renamed(table: pa.Table, columns: Columns, data: str, *, target: bool = True) -> pa.Table:
     for option, name, meant in (
         ("id", ID, columns.identity),
         ("time", TIME, columns.time),
         ("target", TARGET, columns.target),
     ):
         if meant is None:
-            if name not in table.column_names and name != ID:
+            needed = name == TIME or (name == TARGET and target)
+            if name not in table.column_names and needed:
                 raise DataError(
                     f"{data!r} has no column {name!r}; say which column it is with --{option}. It has: "
                     f"{', '.join(table.column_names)}"

@@ -1,4 +1,4 @@
-"""Reading tables from CSV and Parquet files, by Arrow."""
+"""Reading tables from CSV, Parquet and Arrow files, by Arrow."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.ipc
 import pyarrow.parquet
 
 from gatewise.errors import DataError
@@ -18,13 +19,14 @@ MISSING_SIGNS = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "
 
 
 def read_table(path: str | Path) -> pa.Table:
-    """Read a CSV file (also .csv.gz) or a Parquet file.
+    """Read a CSV file (also .csv.gz), a Parquet or an Arrow file.
 
     Args:
-        path: a file whose name ends in .csv, .csv.gz, .parquet or .pq.
+        path: a file whose name ends in .csv, .csv.gz, .parquet, .pq, .arrow or .feather.
 
     Returns:
-        The table; in CSV, signs like NA and an empty field are missing values.
+        The table; in CSV, signs like NA and an empty field are missing values. An uncompressed Arrow file is mapped,
+        not read: its columns come into memory page by page when they are looked at, and go when memory is short.
 
     Raises:
         DataError: no such file, an unknown ending, or a content that is not a table.
@@ -47,16 +49,20 @@ def read_table(path: str | Path) -> pa.Table:
             return pyarrow.csv.read_csv(path, convert_options=options)
         if path.name.lower().endswith((".parquet", ".pq")):
             return pyarrow.parquet.read_table(path)
+        if path.name.lower().endswith((".arrow", ".feather")):
+            return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{str(path)!r} cannot be read as a table: {error}") from error
-    raise DataError(f"{str(path)!r} has an ending that is not known; expected .csv, .csv.gz, .parquet or .pq")
+    raise DataError(
+        f"{str(path)!r} has an ending that is not known; expected .csv, .csv.gz, .parquet, .pq, .arrow or .feather"
+    )
 
 
 def write_table(table: pa.Table, path: str | Path) -> None:
-    """Write a table as CSV or Parquet, by the file's ending.
+    """Write a table as CSV, Parquet or Arrow, by the file's ending.
 
     Raises:
-        DataError: the ending is neither .csv nor .parquet nor .pq, or the file cannot be written.
+        DataError: the ending is none of .csv, .parquet, .pq, .arrow, .feather, or the file cannot be written.
     """
     path = Path(path)
     try:
@@ -64,8 +70,14 @@ def write_table(table: pa.Table, path: str | Path) -> None:
             path.write_bytes(csv_bytes(table))
         elif path.name.lower().endswith((".parquet", ".pq")):
             pyarrow.parquet.write_table(table, path)
+        elif path.name.lower().endswith((".arrow", ".feather")):
+            # One batch: a mapped column is then one stretch of memory, which need not be copied to be looked at.
+            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+                writer.write_table(table.combine_chunks())
         else:
-            raise DataError(f"{str(path)!r} has an ending that is not known; expected .csv, .parquet or .pq")
+            raise DataError(
+                f"{str(path)!r} has an ending that is not known; expected .csv, .parquet, .pq, .arrow or .feather"
+            )
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{str(path)!r} cannot be written: {error}") from error
 

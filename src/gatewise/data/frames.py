@@ -7,12 +7,24 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gatewise.data.frequency import StampKind
 from gatewise.errors import ArgumentTypeError, DataError
 
-__all__ = ["ID", "TARGET", "TIME", "FrameKind", "column_values", "is_frame", "open_frame", "stamp_values"]
+__all__ = [
+    "ID",
+    "TARGET",
+    "TIME",
+    "FrameKind",
+    "column_values",
+    "is_frame",
+    "open_frame",
+    "series_codes",
+    "stamp_values",
+]
 
 ID, TIME, TARGET = "unique_id", "ds", "y"
 _WHOLE_NUMBERS = (nw.Int8, nw.Int16, nw.Int32, nw.Int64, nw.UInt8, nw.UInt16, nw.UInt32, nw.UInt64)
@@ -35,17 +47,23 @@ class FrameKind:
     identity: Any = None
 
     def build(
-        self, ids: list[Any], stamps: NDArray[np.int64], kind: StampKind, values: dict[str, Any]
+        self,
+        ids: list[Any],
+        stamps: NDArray[np.int64],
+        kind: StampKind,
+        values: dict[str, Any],
+        further_stamps: dict[str, NDArray[np.int64]] | None = None,
     ) -> Any:
-        """Make a native frame of this kind: unique_id, ds and the columns of `values`."""
-        times = stamps.astype("datetime64[ns]") if kind == "time" else stamps
+        """Make a native frame of this kind: unique_id, ds, further columns of stamps, and the columns of `values`."""
+        times: dict[str, Any] = {TIME: stamps, **(further_stamps or {})}
+        if kind == "time":
+            times = {name: own.astype("datetime64[ns]") for name, own in times.items()}
         if self.backend == "pyarrow":
-            import pyarrow as pa
-
-            times = pa.array(times)
-        frame = nw.from_dict({ID: ids, TIME: times, **values}, backend=self.backend)
+            times = {name: pa.array(own) for name, own in times.items()}
+        frame = nw.from_dict({ID: ids, **times, **values}, backend=self.backend)
         if self.time is not None:
-            frame = frame.with_columns(_restored_time(frame, self.time).alias(TIME))
+            restored = [_restored_time(frame, name, self.time).alias(name) for name in times]
+            frame = frame.with_columns(*restored)
         if self.identity is not None and not isinstance(self.identity, nw.Categorical | nw.Enum):
             frame = frame.with_columns(nw.col(ID).cast(self.identity))
         return frame.to_native()
@@ -75,6 +93,46 @@ def open_frame(data: object) -> tuple[nw.DataFrame[Any], FrameKind]:
     return frame, FrameKind(str(frame.implementation), time, schema.get(ID))
 
 
+def series_codes(frame: nw.DataFrame[Any]) -> tuple[list[str], NDArray[np.int64], list[Any]]:
+    """The series' names, sorted, the index of each row's series, and the names as they are in the frame.
+
+    A hundred thousand series are a hundred thousand Python objects here, however many rows they have.
+
+    Raises:
+        DataError: a row has no name.
+    """
+    if ID not in frame.columns:
+        return ["series"], np.zeros(len(frame), dtype=np.int64), ["series"]
+    column = frame.get_column(ID)
+    codes, originals = _encoded(column)
+    if (codes < 0).any():
+        row = int(np.flatnonzero(codes < 0)[0])
+        raise DataError(f"column {ID!r}: row {row} has no name of a series; fill it in or remove the row")
+    names, place = np.unique(np.array([str(one) for one in originals]), return_inverse=True)
+    first = np.unique(place, return_index=True)[1]
+    return [str(name) for name in names], place[codes], [originals[index] for index in first]
+
+
+def _encoded(column: nw.Series[Any]) -> tuple[NDArray[np.int64], list[Any]]:
+    """Each row's index among the different values (-1: missing), and these values as Python objects."""
+    try:
+        arrow = column.to_arrow()
+    except (pa.ArrowException, TypeError, ValueError):  # a column of mixed Python objects
+        values = column.to_list()
+        known: dict[Any, int] = {}
+        codes = [-1 if one is None or one != one else known.setdefault(one, len(known)) for one in values]
+        return np.array(codes, dtype=np.int64), list(known)
+    if pa.types.is_floating(arrow.type):
+        arrow = pc.if_else(pc.is_nan(arrow), None, arrow)
+    if not pa.types.is_dictionary(arrow.type):
+        arrow = pc.dictionary_encode(arrow)
+    if isinstance(arrow, pa.ChunkedArray):
+        arrow = arrow.unify_dictionaries().combine_chunks()
+        arrow = arrow.combine_chunks() if isinstance(arrow, pa.ChunkedArray) else arrow
+    codes = pc.fill_null(pc.cast(arrow.indices, pa.int64()), -1).to_numpy(zero_copy_only=False)
+    return codes, arrow.dictionary.to_pylist()
+
+
 def stamp_values(frame: nw.DataFrame[Any]) -> tuple[NDArray[np.int64], StampKind]:
     """The time column as int64: nanoseconds since 1970 (UTC where it has a zone), or the integers themselves.
 
@@ -98,13 +156,18 @@ def stamp_values(frame: nw.DataFrame[Any]) -> tuple[NDArray[np.int64], StampKind
         raise DataError(
             f"column {TIME!r} holds {dtype}; expected dates, date-times, text of the form 2024-01-31 13:00, or integers"
         )
-    moments = np.asarray(column.to_numpy(), dtype="datetime64[us]")
-    years = moments.astype("datetime64[Y]").astype(np.int64) + 1970
+    moments = _viewed(column, pa.int64())
+    if moments is None:
+        moments = np.asarray(column.to_numpy())
+    ends = np.array([column.min(), column.max()], dtype="datetime64[us]") if len(column) else np.array([])
+    years = ends.astype("datetime64[Y]").astype(np.int64) + 1970
     if len(years) and (years.min() < _FIRST_YEAR or years.max() > _LAST_YEAR):
         raise DataError(
             f"column {TIME!r}: years must lie in {_FIRST_YEAR} to {_LAST_YEAR}, got {years.min()} to {years.max()}"
         )
-    return np.asarray(column.to_numpy()).astype("datetime64[ns]").astype(np.int64), "time"
+    if moments.dtype != np.int64:
+        moments = moments.astype("datetime64[ns]").astype(np.int64)
+    return moments, "time"
 
 
 def column_values(frame: nw.DataFrame[Any], name: str) -> NDArray[np.float64] | NDArray[np.object_]:
@@ -115,9 +178,16 @@ def column_values(frame: nw.DataFrame[Any], name: str) -> NDArray[np.float64] | 
     """
     column = frame.get_column(name)
     dtype = column.dtype
+    viewed = _viewed(column, pa.float64())
+    if viewed is not None:
+        return viewed
     if dtype.is_numeric() or isinstance(dtype, nw.Boolean):
         return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
-    if isinstance(dtype, nw.String | nw.Categorical | nw.Enum | nw.Object):
+    if isinstance(dtype, nw.String | nw.Categorical | nw.Enum):
+        # One Python string per category, not one per row.
+        codes, texts_seen = _encoded(column)
+        return np.array([*texts_seen, None], dtype=object)[codes]
+    if isinstance(dtype, nw.Object):
         values = column.to_list()
         missing = [value is None or value != value for value in values]
         texts = [isinstance(value, str) for value in values]
@@ -136,6 +206,18 @@ def column_values(frame: nw.DataFrame[Any], name: str) -> NDArray[np.float64] | 
     raise DataError(
         f"column {name!r} holds {dtype}; expected numbers, true/false or text (a category). Convert or drop it."
     )
+
+
+def _viewed(column: nw.Series[Any], wanted: pa.DataType) -> NDArray[Any] | None:
+    """An Arrow column's own memory, where it is one stretch of what is wanted and misses nothing; otherwise None."""
+    if not column.implementation.is_pyarrow():
+        return None
+    whole = column.to_native()
+    as_wanted = whole.type == wanted or (pa.types.is_int64(wanted) and whole.type == pa.timestamp("ns"))
+    if not as_wanted or whole.null_count or whole.num_chunks != 1:
+        return None
+    viewed: NDArray[Any] = whole.chunk(0).view(wanted).to_numpy(zero_copy_only=True)
+    return viewed
 
 
 def _parsed(column: nw.Series[Any]) -> nw.Series[Any]:
@@ -158,8 +240,8 @@ def _is_moment(text: str) -> bool:
     return True
 
 
-def _restored_time(frame: nw.DataFrame[Any], dtype: Any) -> nw.Series[Any]:
-    column = frame.get_column(TIME)
+def _restored_time(frame: nw.DataFrame[Any], name: str, dtype: Any) -> nw.Series[Any]:
+    column = frame.get_column(name)
     if isinstance(dtype, nw.Datetime) and dtype.time_zone is not None:
         column = column.dt.replace_time_zone("UTC").dt.convert_time_zone(dtype.time_zone)
     return column.cast(dtype)

@@ -6,6 +6,7 @@ integers. A step is a fixed number of those, or a number of calendar months.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from gatewise.errors import ArgumentError, DataError
 
-__all__ = ["Frequency", "StampKind", "infer_frequency", "parse_stamp", "show_stamp"]
+__all__ = ["Frequency", "StampKind", "infer_frequency", "parse_frequency", "parse_stamp", "show_stamp"]
 
 StampKind = Literal["time", "integer"]
 Stamps = NDArray[np.int64]
@@ -29,6 +30,21 @@ _UNITS = (
     (MINUTE, "minute"),
     (SECOND, "second"),
     (1, "nanosecond"),
+)
+_FIXED_UNITS = (
+    (WEEK, ("W", "w", "week", "weeks")),
+    (DAY, ("D", "d", "day", "days")),
+    (HOUR, ("h", "H", "hour", "hours")),
+    (MINUTE, ("min", "T", "m", "minute", "minutes")),
+    (SECOND, ("s", "S", "sec", "second", "seconds")),
+    (SECOND // 1000, ("ms", "L")),
+    (SECOND // 1_000_000, ("us", "U")),
+    (1, ("ns", "N")),
+)
+_MONTH_UNITS = (
+    (1, ("M", "MS", "ME", "mo", "month", "months")),
+    (3, ("Q", "QS", "QE", "q", "quarter", "quarters")),
+    (12, ("Y", "YS", "YE", "A", "y", "year", "years")),
 )
 # Months differ in length, so their steps are counted in months and not in nanoseconds.
 _SHORTEST_MONTH, _LONGEST_MONTH = 28 * DAY, 31 * DAY
@@ -110,6 +126,9 @@ def infer_frequency(stamps: Stamps, starts: Stamps, names: list[str], kind: Stam
     Raises:
         DataError: no series has two rows, or two series have different steps.
     """
+    uniform = _uniform_step(stamps, starts, kind)
+    if uniform is not None:
+        return uniform
     found: Frequency | None = None
     found_in = ""
     for index, name in enumerate(names):
@@ -122,14 +141,46 @@ def infer_frequency(stamps: Stamps, starts: Stamps, names: list[str], kind: Stam
             raise DataError(
                 f"the table mixes frequencies: series {found_in!r} has one row per {found.name}, series {name!r} one "
                 f"per {own.name} (first stamp {show_stamp(stamps[starts[index]], kind)}). Fit one model per "
-                "frequency, or bring the series to one step first."
+                "frequency, bring the series to one step first, or say freq= where the rows are merely rare."
             )
     if found is None:
         raise DataError(
             f"the step in time cannot be told: no series has two rows (series {names[0]!r} has "
-            f"{starts[1] - starts[0]}). Give at least two stamps per series."
+            f"{starts[1] - starts[0]}). Give at least two stamps per series, or say freq=."
         )
     return found
+
+
+def parse_frequency(freq: object) -> Frequency:
+    """A step that a user wrote: an integer, or text as in pandas or polars ("h", "15min", "D", "W", "MS", "1mo").
+
+    Args:
+        freq: a whole number of at least 1 for integer stamps; otherwise a count (1 if left out) and a unit: s, min
+            (or m), h, d, w, month (or M, MS, ME, mo), quarter (Q, QS, QE, q), year (Y, YS, YE, y), ms, us, ns. What
+            pandas says after a dash (W-SUN) is left to the stamps themselves.
+
+    Raises:
+        ArgumentError: it is no step that is known.
+
+    Example:
+        >>> parse_frequency("15min").name, parse_frequency("MS").name, parse_frequency(2).unit
+        ('15 minutes', 'month', 'integer')
+    """
+    if isinstance(freq, int | np.integer) and not isinstance(freq, bool) and freq >= 1:
+        return Frequency("integer", int(freq))
+    found = re.fullmatch(r"(\d*)\s*([A-Za-z]+)(-[A-Z]+)?", freq.strip()) if isinstance(freq, str) else None
+    if found is not None and (found[1] == "" or int(found[1]) > 0):
+        count, unit = int(found[1] or 1), found[2]
+        months = next((size for size, names in _MONTH_UNITS if unit in names), None)
+        if months is not None:
+            return Frequency("month", count * months)
+        size = next((size for size, names in _FIXED_UNITS if unit in names), None)
+        if size is not None:
+            return Frequency("fixed", count * size)
+    raise ArgumentError(
+        f'freq: a step such as "h", "15min", "D", "W", "MS" or (integer stamps) a whole number of at least 1 is '
+        f"expected, came {freq!r}"
+    )
 
 
 def show_stamp(stamp: int | np.int64, kind: StampKind) -> str:
@@ -141,6 +192,21 @@ def show_stamp(stamp: int | np.int64, kind: StampKind) -> str:
     clock = clock.rstrip("0").rstrip(".") if "." in clock else clock
     clock = clock if clock.count(":") == 2 else (clock + ":00" if clock.count(":") == 1 else clock)
     return f"{date} {clock[:5] if clock.endswith(':00') or len(clock) < 8 else clock}"
+
+
+def _uniform_step(stamps: Stamps, starts: Stamps, kind: StampKind) -> Frequency | None:
+    """The step where all neighbours of all series are equally far apart and no month is in play; else None."""
+    if len(stamps) < 2:
+        return None
+    inner = np.ones(len(stamps) - 1, dtype=bool)
+    inner[starts[1:-1][(starts[1:-1] > 0) & (starts[1:-1] < len(stamps))] - 1] = False
+    gaps = np.diff(stamps)
+    if not inner.any():
+        return None
+    step = int(gaps[inner][0])
+    if not (gaps == step)[inner].all() or (kind == "time" and step >= _SHORTEST_MONTH):
+        return None
+    return Frequency("integer" if kind == "integer" else "fixed", step)
 
 
 def _step_of(stamps: Stamps, kind: StampKind) -> Frequency | None:

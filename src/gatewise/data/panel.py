@@ -13,11 +13,28 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewise.data.frames import ID, TARGET, TIME, FrameKind, column_values, open_frame, stamp_values
+from gatewise.data.frames import (
+    ID,
+    TARGET,
+    TIME,
+    FrameKind,
+    column_values,
+    open_frame,
+    series_codes,
+    stamp_values,
+)
 from gatewise.data.frequency import Frequency, StampKind, infer_frequency, show_stamp
 from gatewise.errors import DataError
 
-__all__ = ["MissingRule", "Panel", "panel_from_array", "panel_from_frame"]
+__all__ = [
+    "MissingRule",
+    "Panel",
+    "as_categories",
+    "check_values",
+    "panel_from_array",
+    "panel_from_frame",
+    "unbroken",
+]
 
 MissingRule = Literal["error", "mask"]
 Values = NDArray[np.float64]
@@ -70,15 +87,14 @@ class Panel:
     def between(self, first: Whole, last: Whole) -> Panel:
         """Rows first[i] to last[i] (exclusive, counted within the series) of every series i."""
         counts = np.maximum(last - first, 0)
-        rows = np.concatenate(
-            [
-                np.arange(begin, begin + count)
-                for begin, count in zip(self.starts[:-1] + first, counts, strict=True)
-            ]
-        ).astype(np.int64)
+        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        # Each series' rows move by one number.
+        rows: Any = np.arange(starts[-1]) + np.repeat(self.starts[:-1] + first - starts[:-1], counts)
+        if starts[-1] == self.rows:
+            rows = slice(None)  # all of it: views, no copies
         return Panel(
             self.names,
-            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            starts,
             self.stamps[rows],
             self.target[rows],
             {name: values[rows] for name, values in self.covariates.items()},
@@ -86,6 +102,25 @@ class Panel:
             self.kind,
             self.frame,
             self.ids,
+        )
+
+    def select(self, series: Whole) -> Panel:
+        """Some of the series, by their indices in rising order."""
+        if len(series) == len(self):
+            return self
+        counts = self.lengths[series]
+        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        rows = np.arange(starts[-1]) + np.repeat(self.starts[:-1][series] - starts[:-1], counts)
+        return Panel(
+            [self.names[index] for index in series],
+            starts,
+            self.stamps[rows],
+            self.target[rows],
+            {name: values[rows] for name, values in self.covariates.items()},
+            self.frequency,
+            self.kind,
+            self.frame,
+            [self.ids[index] for index in series] if self.ids else [],
         )
 
 
@@ -102,19 +137,30 @@ def panel_from_array(values: NDArray[Any], missing: MissingRule) -> Panel:
     panel = Panel(
         names, starts, stamps, values.astype(np.float64).reshape(-1), {}, Frequency("integer", 1), "integer"
     )
-    _check_values(panel, TARGET, panel.target, missing)
+    check_values(panel, TARGET, panel.target, missing)
     return panel
 
 
-def panel_from_frame(data: Any, missing: MissingRule, frequency: Frequency | None = None) -> Panel:
+def panel_from_frame(
+    data: Any,
+    missing: MissingRule,
+    frequency: Frequency | None = None,
+    categorical: tuple[str, ...] = (),
+    *,
+    observed: bool = True,
+) -> Panel:
     """A panel of a long frame with columns unique_id (may be left out for one series), ds, y and covariates.
 
-    Rows are sorted by series and stamp. Where missing="mask", steps that have no row are filled in as missing.
+    Rows are sorted by series and stamp. Where missing="mask", steps that have no row are filled in as missing. Numeric
+    columns of an Arrow table that is sorted already and misses nothing are not copied: the panel looks at the table's
+    own memory, which may be a mapped file (see `gatewise.data.read_table`).
 
     Args:
         data: a pandas, polars or pyarrow table.
         missing: "error" or "mask": what a missing target or covariate means.
         frequency: the step in time, where it is known already; otherwise it is inferred.
+        categorical: columns whose numbers are names of categories.
+        observed: whether each series must have an observed value of the target.
 
     Raises:
         ArgumentTypeError: not a table.
@@ -123,23 +169,18 @@ def panel_from_frame(data: Any, missing: MissingRule, frequency: Frequency | Non
     """
     frame, frame_kind = open_frame(data)
     _check_columns(frame)
-    ids = frame.get_column(ID).to_list() if ID in frame.columns else ["series"] * len(frame)
-    if any(one is None or one != one for one in ids):
-        row = next(row for row, one in enumerate(ids) if one is None or one != one)
-        raise DataError(f"column {ID!r}: row {row} has no name of a series; fill it in or remove the row")
-    names, codes = np.unique(np.array([str(one) for one in ids]), return_inverse=True)
+    names, codes, ids = series_codes(frame)
     stamps, kind = stamp_values(frame)
-    order = np.lexsort((stamps, codes))
+    order = _sorting(codes, stamps)
     codes, stamps = codes[order], stamps[order]
     starts = np.searchsorted(codes, np.arange(len(names) + 1)).astype(np.int64)
-    listed = [str(name) for name in names]
-    _check_duplicates(stamps, codes, listed, kind)
+    _check_duplicates(stamps, codes, names, kind)
     if frequency is not None and (frequency.unit == "integer") != (kind == "integer"):
         raise DataError(
-            f"column {TIME!r} holds {'integers' if kind == 'integer' else 'times'}, but the model was fitted with "
-            f"{'times' if kind == 'integer' else 'integers'}"
+            f"column {TIME!r} holds {'integers' if kind == 'integer' else 'times'}, but the model's step "
+            f"({frequency.name}) is one of {'times' if kind == 'integer' else 'integers'}"
         )
-    step = frequency or infer_frequency(stamps, starts, listed, kind)
+    step = frequency or infer_frequency(stamps, starts, names, kind)
     target = column_values(frame, TARGET)
     if target.dtype == object:
         raise DataError(
@@ -148,14 +189,46 @@ def panel_from_frame(data: Any, missing: MissingRule, frequency: Frequency | Non
     # What pyarrow makes of a pandas index is no covariate.
     extra = [c for c in frame.columns if c not in (ID, TIME, TARGET) and not c.startswith("__index_level_")]
     columns = {name: column_values(frame, name)[order] for name in extra}
-    panel = Panel(
-        listed, starts, stamps, target[order], columns, step, kind, frame_kind,
-        [ids[int(row)] for row in order[starts[:-1]]],
-    )  # fmt: skip
-    panel = _unbroken(panel, missing)
+    for name in categorical:
+        if name not in columns:
+            raise DataError(
+                f"categorical: the table has no column {name!r}; its covariates are {sorted(columns)}"
+            )
+        columns[name] = as_categories(columns[name], name)
+    panel = Panel(names, starts, stamps, target[order], columns, step, kind, frame_kind, ids)
+    panel = unbroken(panel, missing)
     for name, values in {TARGET: panel.target, **panel.covariates}.items():
-        _check_values(panel, name, values, missing)
+        check_values(panel, name, values, missing, observed=observed)
     return panel
+
+
+def as_categories(values: NDArray[Any], name: str) -> NDArray[Any]:
+    """A column of numbers as text, so that each is a category; a column of text as it is.
+
+    Args:
+        values: float64 (NaN for missing), or object (text or None).
+        name: the column's, for errors.
+
+    Example:
+        >>> as_categories(np.array([3.0, np.nan, 2.5]), "store").tolist()
+        ['3', None, '2.5']
+    """
+    if values.dtype == object:
+        return values
+    if np.isinf(values).any():
+        raise DataError(f"column {name!r} is infinite in a row; a category must be text or a finite number")
+    known, codes = np.unique(values, return_inverse=True)
+    texts = np.array(
+        [None if one != one else f"{one:.0f}" if one % 1 == 0 else repr(float(one)) for one in known],
+        dtype=object,
+    )
+    return texts[codes]
+
+
+def _sorting(codes: Whole, stamps: Whole) -> Any:
+    """What brings rows into the order of series and stamp; a slice where they are in it already."""
+    rising = (np.diff(codes) > 0) | ((np.diff(codes) == 0) & (np.diff(stamps) >= 0))
+    return slice(None) if rising.all() else np.lexsort((stamps, codes))
 
 
 def _check_columns(frame: nw.DataFrame[Any]) -> None:
@@ -180,7 +253,7 @@ def _check_duplicates(stamps: Whole, codes: Whole, names: list[str], kind: Stamp
         )
 
 
-def _unbroken(panel: Panel, missing: MissingRule) -> Panel:
+def unbroken(panel: Panel, missing: MissingRule) -> Panel:
     """Check that all stamps lie on the step; put rows in where steps have none (missing="mask")."""
     owner = panel.series_of_rows()
     position, whole = panel.frequency.position(panel.stamps, panel.stamps[panel.starts[:-1]][owner])
@@ -226,10 +299,12 @@ def _filled(panel: Panel, position: Whole, owner: Whole) -> Panel:
     )  # fmt: skip
 
 
-def _check_values(panel: Panel, column: str, values: NDArray[Any], missing: MissingRule) -> None:
+def check_values(
+    panel: Panel, column: str, values: NDArray[Any], missing: MissingRule, *, observed: bool = True
+) -> None:
     """Refuse infinite values, and missing ones where the rule says so; the first is named."""
     if values.dtype == object:
-        gone, infinite = np.array([value is None for value in values]), np.zeros(len(values), dtype=bool)
+        gone, infinite = np.equal(values, None).astype(bool), np.zeros(len(values), dtype=bool)
     else:
         gone, infinite = np.isnan(values), np.isinf(values)
     for bad, what, advice in (
@@ -244,8 +319,8 @@ def _check_values(panel: Panel, column: str, values: NDArray[Any], missing: Miss
                 f"column {column!r} is {what} in series {panel.names[owner]!r} at "
                 f"{show_stamp(panel.stamps[row], panel.kind)} ({int(bad.sum())} such rows in all). {advice}"
             )
-    if column == TARGET:
-        for index, name in enumerate(panel.names):
-            own = values[panel.starts[index] : panel.starts[index + 1]]
-            if np.isnan(own).all():
-                raise DataError(f"series {name!r} has no observed value of {column!r}; leave the series out")
+    if observed and column == TARGET and gone.any():
+        empty = np.add.reduceat(~gone, panel.starts[:-1]) == 0
+        if empty.any():
+            name = panel.names[int(np.flatnonzero(empty)[0])]
+            raise DataError(f"series {name!r} has no observed value of {column!r}; leave the series out")

@@ -1,8 +1,10 @@
 """Conformal calibration of the quantiles on windows that were not trained on.
 
 Each gap between neighbouring quantiles is stretched by one factor, chosen so that on the validation windows the
-share of values below the quantile is its level (split conformal prediction, Vovk et al. 2005; on the scale of the
-model's own spread as in Romano et al. 2019). Factors are not negative, so quantiles still do not cross.
+share of values below the quantile is its level, with the correction for their finite number (split conformal
+prediction, Vovk et al. 2005; on the scale of the model's own spread as in Romano et al. 2019). So a quantile above the
+median holds its share of exchangeable values, at least, whatever the model; likewise below. Factors are not negative,
+so quantiles still do not cross.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from numpy.typing import NDArray
 __all__ = ["calibrate", "fit_calibration"]
 
 Quantiles = Float[np.ndarray, "windows horizon levels"]
-# A factor outside these says that something other than the spread is wrong; then it is left there.
-_LEAST, _MOST = 0.1, 10.0
+# Quantiles neither meet nor run away: a factor outside these would say that the model is none.
+_LEAST, _MOST = 1e-3, 1e3
 # Fewer values than this say too little about a quantile.
 _FEWEST = 30
 
@@ -45,7 +47,9 @@ def fit_calibration(
             gap = np.abs(quantiles[:, index] - quantiles[:, index - step])
             ratio = step * (values - inner) / np.maximum(gap, 1e-12)
             level = levels[index] if step == 1 else 1 - levels[index]
-            factors[index] = np.clip(np.quantile(ratio, level, method="higher"), _LEAST, _MOST)
+            # The rank among n values and one more that is to come.
+            rank = min(len(ratio), int(np.ceil(level * (len(ratio) + 1))))
+            factors[index] = np.clip(np.partition(ratio, rank - 1)[rank - 1], _LEAST, _MOST)
             inner = inner + step * factors[index] * gap
     return tuple(np.delete(factors, middle).tolist())
 

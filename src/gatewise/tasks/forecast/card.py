@@ -35,10 +35,9 @@ class CardNotes:
 
 
 def table_rows(evaluation: Evaluation) -> list[list[str]]:
-    """Method, MAE, RMSE, MASE, sMAPE and pinball loss as text, a header first."""
-    rows = [["", "MAE", "RMSE", "MASE", "sMAPE %", "pinball"]]
+    """Method, MAE, RMSE, MASE, sMAPE, OWA, CRPS and pinball loss as text, a header first."""
+    rows = [["", "MAE", "RMSE", "MASE", "sMAPE %", "OWA", "CRPS", "pinball"]]
     for name, errors in evaluation.errors.items():
-        loss = "" if errors.pinball is None else f"{errors.pinball:.3g}"
         rows.append(
             [
                 name,
@@ -46,7 +45,9 @@ def table_rows(evaluation: Evaluation) -> list[list[str]]:
                 f"{errors.rmse:.4g}",
                 f"{errors.mase:.3f}",
                 f"{errors.smape:.1f}",
-                loss,
+                "" if errors.owa is None else f"{errors.owa:.3f}",
+                "" if errors.crps is None else f"{errors.crps:.3g}",
+                "" if errors.pinball is None else f"{errors.pinball:.3g}",
             ]
         )
     return rows
@@ -96,8 +97,8 @@ def card_text(forecaster: Forecaster, notes: CardNotes) -> str:
 
 
 def _data_lines(forecaster: Forecaster, notes: CardNotes) -> list[tuple[str, str]]:
-    covariates = forecaster.fitted_.encoder.covariates
-    columns = [*covariates.numeric, *(f"{name} (category)" for name in covariates.categories)]
+    encoder = forecaster.fitted_.encoder
+    columns = encoder.covariates.described
     return [
         ("What", notes.data),
         ("Target", notes.target),
@@ -105,8 +106,9 @@ def _data_lines(forecaster: Forecaster, notes: CardNotes) -> list[tuple[str, str
         ("Licence", notes.licence),
         ("Fitted to", notes.trained_on),
         ("Held back within these", forecaster.validation_),
-        ("Past covariates", ", ".join(columns) or "none"),
-        ("Known for the future", ", ".join(forecaster.fitted_.encoder.calendar) or "nothing"),
+        ("Past covariates", ", ".join(columns["past"]) or "none"),
+        ("Known for the future", ", ".join([*encoder.calendar, *columns["future"]]) or "nothing"),
+        ("Static covariates", ", ".join(columns["static"])),
     ]
 
 

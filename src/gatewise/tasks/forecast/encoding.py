@@ -1,8 +1,15 @@
-"""A panel as tensors: what the network sees at each row, and what it is asked for."""
+"""A panel as tensors: what the network sees at each row, and what it is asked for.
+
+Windows are gathered from the panel's columns when a batch is drawn; nothing is kept per window, and of a large
+panel nothing per row either but a column of float32 for each covariate.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -11,13 +18,17 @@ from torch import Tensor
 
 from gatewise.data import Panel
 from gatewise.data.calendar import calendar_features
-from gatewise.tasks.forecast.scaling import CovariateEncoder, TargetScaler
+from gatewise.tasks.forecast.covariates import CovariateEncoder, Covariates
+from gatewise.tasks.forecast.likelihoods import Scale
+from gatewise.tasks.forecast.scaling import TargetScaler
 
-__all__ = ["Encoded", "Encoder", "Windows"]
+__all__ = ["SEASONS_BACK", "Encoded", "Encoder", "Windows"]
 
 Whole = NDArray[np.int64]
 # A seasonal value that is missing is looked for in earlier seasons, this many at most.
-_SEASONS_BACK = 7
+SEASONS_BACK = 7
+# The inputs of all rows are kept where they fit into so many bytes: it spares making them anew in every window.
+_KEPT_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -44,35 +55,30 @@ class Encoder:
 
     @property
     def width(self) -> int:
-        """Number of inputs at each step: value, whether it was observed, its age, covariates, calendar."""
-        return 3 + self.covariates.width + self.calendar_width
+        """Number of inputs at each step: value, whether it was observed, its age, numeric covariates, calendar.
+
+        Those that are known for the future stand last, in the order of `known_width`.
+        """
+        return 3 + len(self.covariates.moving[0]) + self.calendar_width
+
+    @property
+    def known_width(self) -> int:
+        """Number of inputs that are known for each step of the horizon: known numeric covariates, calendar."""
+        return self.calendar_width + len(self.covariates.known[0])
 
     def encode(self, panel: Panel, scaler: TargetScaler) -> Encoded:
-        """Make the inputs of every row. A row's inputs depend on that row and earlier ones only."""
-        owner = panel.series_of_rows()
-        first = panel.starts[:-1][owner]
-        scaled = scaler.forward(panel.target, owner)
-        observed = ~np.isnan(scaled)
-        last_seen = _last_seen(observed, first)
-        carried = np.where(last_seen >= 0, scaled[np.maximum(last_seen, 0)], 0.0)
-        age = np.minimum(
-            np.arange(panel.rows) - np.where(last_seen >= 0, last_seen, first - 1), self.lookback
-        )
-        age = np.log1p(age) / np.log1p(self.lookback)
-        inputs = np.concatenate(
-            [
-                np.stack([carried, observed, age], axis=1),
-                self.covariates.encode(panel),
-                calendar_features(panel.stamps, self.calendar),
-            ],
-            axis=1,
-        )
+        """Prepare a panel for windows. A row's inputs depend on that row and earlier ones only."""
+        observed = ~np.isnan(panel.target)
+        last_seen = None
+        if not observed.all():
+            last_seen = _last_seen(observed, np.repeat(panel.starts[:-1], panel.lengths))
+        encoded = Encoded(self, panel, scaler, self.covariates.encode(panel), last_seen)
+        if panel.rows * self.width * 4 > _KEPT_BYTES:
+            return encoded
         # One more row of zeros: what a window reads before a series begins.
-        padded = np.concatenate([inputs, np.zeros((1, inputs.shape[1]))]).astype(np.float32)
-        return Encoded(
-            encoder=self, panel=panel, scaler=scaler, inputs=torch.from_numpy(padded), scaled=scaled, carried=carried,
-            last_seen=last_seen,
-        )  # fmt: skip
+        kept = np.zeros((panel.rows + 1, self.width), dtype=np.float32)
+        kept[:-1] = encoded.inputs_at(np.arange(panel.rows), panel.series_of_rows())
+        return dataclasses.replace(encoded, kept=torch.from_numpy(kept))
 
 
 @dataclass(frozen=True)
@@ -80,40 +86,114 @@ class Windows:
     """A batch of windows, time first.
 
     Args:
-        inputs: (time, batch, features).
-        calendar: (positions, batch, horizon, features), known for the future.
+        inputs: (time, batch, features): value, whether it was observed, its age; then what is known of the past alone;
+            last what is known for the future too, in the order of `known`.
+        known: (positions, batch, horizon, features), known for the future: covariates and calendar.
         last: (positions, batch), the last observed value, scaled.
         season: (positions, batch, horizon), the value one season before each forecast stamp, scaled.
         positions: (positions,) the steps that forecasts are made from.
+        static: (batch, features), of the series.
+        categories: (time, batch, columns), int64 codes.
+        known_categories: (positions, batch, horizon, columns), int64 codes known for the future.
+        static_categories: (batch, columns), int64 codes of the series.
+        scale: how each series of the batch was scaled, for likelihoods in the target's own unit.
     """
 
     inputs: Tensor
-    calendar: Tensor
+    known: Tensor
     last: Tensor
     season: Tensor
     positions: Tensor
+    static: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+    categories: Tensor = field(default_factory=lambda: torch.zeros(0, 0, 0, dtype=torch.int64))
+    known_categories: Tensor = field(default_factory=lambda: torch.zeros(0, 0, 0, 0, dtype=torch.int64))
+    static_categories: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.int64))
+    scale: Scale | None = None
+
+    def to_batch(self) -> dict[str, Tensor]:
+        """Tensors by name, each with the batch as its second dimension, where data-parallel training cuts."""
+        return {
+            "inputs": self.inputs,
+            "known": self.known,
+            "last": self.last,
+            "season": self.season,
+            "positions": self.positions[:, None].expand(-1, self.inputs.shape[1]),
+            "static": self.static[None],
+            "categories": self.categories,
+            "known_categories": self.known_categories,
+            "static_categories": self.static_categories[None],
+        }
+
+    @classmethod
+    def from_batch(cls, batch: Mapping[str, Tensor]) -> Windows:
+        """The windows of a batch that `to_batch` made."""
+        same = ("inputs", "known", "last", "season", "categories", "known_categories")
+        return cls(
+            **{name: batch[name] for name in same},
+            positions=batch["positions"][:, 0],
+            static=batch["static"][0],
+            static_categories=batch["static_categories"][0],
+        )
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A panel, encoded.
+    """A panel, ready for windows.
 
     Args:
         encoder: by which.
         panel, scaler: the data and its scaling.
-        inputs: (rows + 1, features), the last row zeros.
-        scaled: (rows,) the scaled target, NaN where missing.
-        carried: (rows,) the last observed scaled value, 0 where there is none yet.
-        last_seen: (rows,) the row of that value, or -1.
+        columns: the covariates, encoded.
+        last_seen: (rows,) the row of the last observed value of the same series, or -1; None if all are observed.
+        kept: (rows + 1, features) the inputs of all rows, the last row zeros; None where they would be too large.
     """
 
     encoder: Encoder
     panel: Panel
     scaler: TargetScaler
-    inputs: Tensor
-    scaled: NDArray[np.float64]
-    carried: NDArray[np.float64]
-    last_seen: Whole
+    columns: Covariates
+    last_seen: Whole | None = None
+    kept: Tensor | None = None
+
+    @property
+    def scaled(self) -> NDArray[np.float64]:
+        """(rows,) the scaled target of all rows, NaN where missing; made anew each time."""
+        return self.scaler.forward(self.panel.target, self.panel.series_of_rows())
+
+    @property
+    def carried(self) -> NDArray[np.float64]:
+        """(rows,) the last observed scaled value at each row, 0 where there is none yet; made anew each time."""
+        return self.carried_at(np.arange(self.panel.rows), self.panel.series_of_rows())
+
+    def scaled_at(self, rows: Whole, series: Whole) -> NDArray[np.float64]:
+        """The scaled target at rows of the panel; `series` broadcasts with them."""
+        return self.scaler.forward(self.panel.target[rows], series)
+
+    def seen_at(self, rows: Whole) -> Whole:
+        """The row of the last observed value of the same series, up to each row; -1 where there is none."""
+        return rows if self.last_seen is None else self.last_seen[rows]
+
+    def carried_at(self, rows: Whole, series: Whole) -> NDArray[np.float64]:
+        """The last observed scaled value up to each row, 0 where there is none yet."""
+        seen = self.seen_at(rows)
+        return np.where(seen >= 0, self.scaled_at(np.maximum(seen, 0), series), 0.0)
+
+    def inputs_at(self, rows: Whole, series: Whole) -> NDArray[np.float32]:
+        """The inputs at rows of the panel, of shape (*rows.shape, features); `series` broadcasts with `rows`."""
+        lookback = self.encoder.lookback
+        seen = self.seen_at(rows)
+        before = np.broadcast_to(self.panel.starts[:-1][series] - 1, rows.shape)
+        age = np.minimum(rows - np.where(seen >= 0, seen, before), lookback)
+        inputs = np.empty((*rows.shape, self.encoder.width), dtype=np.float32)
+        inputs[..., 0] = self.carried_at(rows, series)
+        inputs[..., 1] = seen == rows
+        inputs[..., 2] = np.log1p(age) / np.log1p(lookback)
+        numeric = self.columns.numeric.shape[1]
+        if numeric:
+            inputs[..., 3 : 3 + numeric] = self.columns.numeric[rows]
+        if self.encoder.calendar:
+            inputs[..., 3 + numeric :] = calendar_features(self.panel.stamps[rows], self.encoder.calendar)
+        return inputs
 
     def windows(self, series: Whole, begins: Whole, time: int, positions: Whole) -> Windows:
         """Gather windows.
@@ -124,21 +204,24 @@ class Encoded:
             time: steps of a window.
             positions: (positions,) the steps from which a forecast is made.
         """
-        starts = self.panel.starts[:-1][series]
+        starts, lengths = self.panel.starts[:-1][series], self.panel.lengths[series]
         steps = begins[None] + np.arange(time)[:, None]
-        rows = np.where((steps >= 0) & (steps < self.panel.lengths[series]), starts + steps, self.panel.rows)
+        inside = (steps >= 0) & (steps < lengths)
         origins = steps[positions]
-        held = np.clip(origins, 0, self.panel.lengths[series] - 1) + starts
-        last = np.where(origins >= 0, self.carried[held], 0.0)
-        stamps = self._future_stamps(series, origins)
+        held = np.clip(origins, 0, lengths - 1) + starts
+        last = np.where(origins >= 0, self.carried_at(held, series), 0.0)
+        known, known_categories = self._known(series, origins)
+        codes = self._codes(np.where(inside, starts + steps, 0), inside)
         return Windows(
-            inputs=self.inputs[torch.from_numpy(rows)],
-            calendar=torch.from_numpy(calendar_features(stamps, self.encoder.calendar)),
+            inputs=self._inputs(series, starts + steps, inside),
+            known=torch.from_numpy(known),
             last=torch.from_numpy(last.astype(np.float32)),
-            season=torch.from_numpy(
-                self._season(starts, self.panel.lengths[series], origins, last).astype(np.float32)
-            ),
+            season=torch.from_numpy(self._season(series, origins, last).astype(np.float32)),
             positions=torch.from_numpy(positions),
+            static=torch.from_numpy(self.columns.static[series]),
+            categories=torch.from_numpy(codes),
+            known_categories=torch.from_numpy(known_categories),
+            static_categories=torch.from_numpy(self.columns.static_codes[series].astype(np.int64)),
         )
 
     def targets(
@@ -156,32 +239,65 @@ class Encoded:
         """
         ahead = origins[..., None] + 1 + np.arange(self.encoder.horizon)
         inside = (origins[..., None] >= 0) & (ahead < np.minimum(limits, self.panel.lengths[series])[:, None])
-        values = self.scaled[np.where(inside, ahead + self.panel.starts[:-1][series][:, None], 0)]
+        rows = np.where(inside, ahead + self.panel.starts[:-1][series][:, None], 0)
+        values = self.scaled_at(rows, series[:, None])
         counts = inside & ~np.isnan(values)
         return np.where(counts, values, 0.0), counts
 
-    def _future_stamps(self, series: Whole, origins: Whole) -> Whole:
+    def fingerprint(self) -> str:
+        """Tells one data set and its encoding from another."""
+        digest = hashlib.sha256(repr(self.encoder).encode())
+        scaler = [getattr(self.scaler, field.name) for field in dataclasses.fields(self.scaler)]
+        columns = [getattr(self.columns, field.name) for field in dataclasses.fields(self.columns)]
+        for values in (self.panel.starts, self.panel.stamps, self.panel.target, *scaler, *columns):
+            digest.update(np.ascontiguousarray(values).data)
+        return digest.hexdigest()
+
+    def _inputs(self, series: Whole, rows: Whole, inside: NDArray[np.bool_]) -> Tensor:
+        if self.kept is not None:
+            return self.kept[torch.from_numpy(np.where(inside, rows, self.panel.rows))]
+        inputs = self.inputs_at(np.where(inside, rows, self.panel.starts[:-1][series]), series)
+        inputs[~inside] = 0.0
+        return torch.from_numpy(inputs)
+
+    def _codes(self, rows: Whole, inside: NDArray[np.bool_]) -> Whole:
+        codes = self.columns.codes[rows].astype(np.int64)
+        codes[~inside] = 0
+        return codes
+
+    def _known(self, series: Whole, origins: Whole) -> tuple[NDArray[np.float32], Whole]:
+        """What is known of the steps after each origin: covariates and calendar; and codes of categories."""
         ahead = origins[..., None] + 1 + np.arange(self.encoder.horizon)
+        numeric, categories = self.encoder.covariates.known
+        known = calendar_features(self._future_stamps(series, ahead), self.encoder.calendar)
+        if not numeric and not categories:
+            return known, np.zeros((*ahead.shape, 0), dtype=np.int64)
+        inside = (ahead >= 0) & (ahead < self.panel.lengths[series][:, None])
+        rows = np.where(inside, ahead + self.panel.starts[:-1][series][:, None], 0)
+        columns = self.columns.numeric[rows][..., numeric]
+        columns[~inside] = 0.0
+        return np.concatenate([columns, known], axis=-1), self._codes(rows, inside)[..., categories]
+
+    def _future_stamps(self, series: Whole, ahead: Whole) -> Whole:
         if not self.encoder.calendar:
             return ahead
         first = self.panel.stamps[self.panel.starts[:-1][series]]
         return self.panel.frequency.ahead(np.broadcast_to(first[None, :, None], ahead.shape), ahead)
 
-    def _season(
-        self, starts: Whole, lengths: Whole, origins: Whole, last: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def _season(self, series: Whole, origins: Whole, last: NDArray[np.float64]) -> NDArray[np.float64]:
         """The scaled value one season before each forecast stamp, or further back; the last value if none."""
+        starts, lengths = self.panel.starts[:-1][series], self.panel.lengths[series]
         length, horizon = self.encoder.season_length, self.encoder.horizon
         steps = 1 + np.arange(horizon)
         seasons = -(-steps // length)
         found = np.broadcast_to(last[..., None], (*origins.shape, horizon)).copy()
         open_ = np.ones(found.shape, dtype=bool)
-        for back in range(_SEASONS_BACK):
+        for back in range(SEASONS_BACK):
             source = origins[..., None] + steps - (seasons + back) * length
             usable = open_ & (source >= 0) & (source < lengths[:, None])
             if not usable.any():
                 break
-            values = self.scaled[np.where(usable, source + starts[:, None], 0)]
+            values = self.scaled_at(np.where(usable, source + starts[:, None], 0), series[:, None])
             usable &= ~np.isnan(values)
             found[usable] = values[usable]
             open_ &= ~usable

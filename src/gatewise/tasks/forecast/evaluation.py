@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import dataclasses
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,18 @@ from numpy.typing import NDArray
 
 from gatewise.data import Panel
 from gatewise.data.frequency import show_stamp
-from gatewise.tasks.forecast.metrics import Errors, coverage, measure, pinball_loss
+from gatewise.tasks.forecast.metrics import (
+    Errors,
+    coverage,
+    crps_from_quantiles,
+    measure,
+    owa,
+    pinball_loss,
+)
 
-__all__ = ["NAIVE", "SEASONAL", "BackTest", "Evaluation", "judge"]
+__all__ = ["LINEAR", "NAIVE", "NAIVE2", "SEASONAL", "BackTest", "Evaluation", "judge"]
 
-NAIVE, SEASONAL = "last value", "seasonal naive"
+NAIVE, SEASONAL, NAIVE2, LINEAR = "last value", "seasonal naive", "Naive2", "DLinear"
 # Differences smaller than this share are called a tie.
 _TIE = 0.01
 
@@ -33,6 +41,7 @@ class BackTest:
         actual: (windows, horizon), NaN where missing.
         scale: (windows,) MASE scale of the window's series.
         levels: the quantiles' levels.
+        others: further methods' forecasts by name, (windows, horizon) each.
     """
 
     panel: Panel
@@ -44,6 +53,7 @@ class BackTest:
     actual: Float[np.ndarray, "windows horizon"]
     scale: Float[np.ndarray, " windows"]
     levels: tuple[float, ...]
+    others: dict[str, Float[np.ndarray, "windows horizon"]] = field(default_factory=dict)
 
     @property
     def counts(self) -> Bool[np.ndarray, "windows horizon"]:
@@ -62,7 +72,7 @@ class Evaluation:
 
     Args:
         model: the model's name in tables.
-        errors: method -> errors; the model first, then "last value" and "seasonal naive".
+        errors: method -> errors; the model first, then "last value", "seasonal naive", "Naive2" and "DLinear".
         by_horizon: method -> MAE at each horizon.
         coverage: level -> share of values at or below that quantile.
         intervals: nominal share -> share of values inside the central interval.
@@ -116,11 +126,17 @@ class Evaluation:
     def __str__(self) -> str:
         """The table of errors and the verdict, as plain text."""
         width = max(len(name) for name in self.errors)
-        lines = [f"{'':{width}}  {'MAE':>8} {'RMSE':>8} {'MASE':>7} {'sMAPE %':>8} {'pinball':>8}"]
+        lines = [
+            f"{'':{width}}  {'MAE':>8} {'RMSE':>8} {'MASE':>7} {'sMAPE %':>8} {'OWA':>7} {'CRPS':>8} {'pinball':>8}"
+        ]
         for name, row in self.errors.items():
-            last = "" if row.pinball is None else f"{row.pinball:8.3g}"
+            average, score, last = (
+                " " * size if value is None else f"{value:{size}.3g}"
+                for value, size in ((row.owa, 7), (row.crps, 8), (row.pinball, 8))
+            )
             lines.append(
-                f"{name:{width}}  {row.mae:8.4g} {row.rmse:8.4g} {row.mase:7.3f} {row.smape:8.2f} {last}"
+                f"{name:{width}}  {row.mae:8.4g} {row.rmse:8.4g} {row.mase:7.3f} {row.smape:8.2f} {average} {score} "
+                f"{last}".rstrip()
             )
         inside = ", ".join(
             f"{share:.1%} in the {nominal:.0%} interval" for nominal, share in self.intervals.items()
@@ -131,11 +147,17 @@ class Evaluation:
 def judge(test: BackTest, *, model: str, every: int) -> Evaluation:
     """Compute every error on the same windows and the same observed values."""
     counts = test.counts
-    points = {model: test.median, NAIVE: test.naive, SEASONAL: test.seasonal}
+    points = {model: test.median, NAIVE: test.naive, SEASONAL: test.seasonal, **test.others}
     errors = {name: measure(values, test.actual, counts, test.scale) for name, values in points.items()}
-    own = errors[model]
-    loss = pinball_loss(test.quantiles, test.actual, counts, test.levels)
-    errors[model] = Errors(own.mae, own.rmse, own.mase, own.smape, loss)
+    errors = {name: dataclasses.replace(own, crps=own.mae) for name, own in errors.items()}
+    errors[model] = dataclasses.replace(
+        errors[model],
+        pinball=pinball_loss(test.quantiles, test.actual, counts, test.levels),
+        crps=crps_from_quantiles(test.quantiles, test.actual, counts, test.levels),
+    )
+    if NAIVE2 in errors:
+        base = errors[NAIVE2]
+        errors = {name: dataclasses.replace(own, owa=owa(own, base)) for name, own in errors.items()}
     shares = coverage(test.quantiles, test.actual, counts)
     level_shares = {level: float(share) for level, share in zip(test.levels, shares, strict=True)}
     steps = range(test.actual.shape[1])
@@ -185,18 +207,38 @@ def _verdict(mae: dict[str, float], model: str) -> str:
     if not np.isfinite(own):
         return "Nothing can be said: no value was observed in the span."
     other = SEASONAL if better == NAIVE else NAIVE
-    gain = 1 - own / mae[better] if mae[better] > 0 else (0.0 if own == 0 else -np.inf)
+    gain = _gain(own, mae[better])
     if gain > _TIE:
         return (
             f"The model's error (MAE {own:.4g}) is {gain:.1%} below that of the better trivial method, {better} "
-            f"({mae[better]:.4g}); {other} has {mae[other]:.4g}."
+            f"({mae[better]:.4g}); {other} has {mae[other]:.4g}." + _beside_linear(own, mae)
         )
     if gain > -_TIE:
         return (
             f"The model does NOT beat the trivial method: its MAE {own:.4g} is level with {better} "
-            f"({mae[better]:.4g}). Use {better}: it costs nothing."
+            f"({mae[better]:.4g}). Use {better}: it costs nothing." + _beside_linear(own, mae)
         )
     return (
-        f"The model does NOT beat the trivial method: its MAE {own:.4g} is {-gain:.1%} above that of {better} "
+        f"The model does NOT beat the trivial method: its MAE {own:.4g} is {_excess(gain)} that of {better} "
         f"({mae[better]:.4g}). Use {better}, or give the model more data, covariates or time."
+        + _beside_linear(own, mae)
     )
+
+
+def _gain(own: float, other: float) -> float:
+    return 1 - own / other if other > 0 else (0.0 if own == 0 else -np.inf)
+
+
+def _beside_linear(own: float, mae: dict[str, float]) -> str:
+    """A further sentence, where a linear model was fitted in the same protocol."""
+    if LINEAR not in mae or not np.isfinite(mae[LINEAR]):
+        return ""
+    gain = _gain(own, mae[LINEAR])
+    if gain > _TIE:
+        return f" The linear model {LINEAR} has {mae[LINEAR]:.4g}."
+    how = "level with it" if gain > -_TIE else f"{_excess(gain)} it"
+    return f" It does NOT beat the linear model {LINEAR} ({mae[LINEAR]:.4g}): it is {how}."
+
+
+def _excess(gain: float) -> str:
+    return f"{-gain:.1%} above" if gain > -10 else f"more than {int(min(-gain, 1e6)):,} times"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gatewise.data import Panel
 from gatewise.data.frequency import DAY, StampKind, show_stamp
-from gatewise.tasks.forecast.evaluation import NAIVE, SEASONAL, BackTest, Evaluation
+from gatewise.tasks.forecast.evaluation import LINEAR, NAIVE, NAIVE2, SEASONAL, BackTest, Evaluation
 from gatewise.tasks.forecast.selection import Choice, chained_windows, chosen_windows, window_errors
 
 __all__ = [
@@ -30,7 +30,7 @@ __all__ = [
 
 INK, MUTED, GRID = "#1c2430", "#6b7686", "#e3e7ed"
 MODEL, BAND, TRUTH = "#1f5fbf", "#1f5fbf", "#1c2430"
-COLOURS = {NAIVE: "#c8791b", SEASONAL: "#7a9a3a"}
+COLOURS = {NAIVE: "#c8791b", SEASONAL: "#7a9a3a", NAIVE2: "#a08bb0", LINEAR: "#b0436b"}
 _STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +17,26 @@ from gatewise.data import Panel
 from gatewise.data.calendar import calendar_names
 from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.spec import Program
+from gatewise.tasks.forecast.adaptive import Recent
+from gatewise.tasks.forecast.batches import Origins
 from gatewise.tasks.forecast.calibration import fit_calibration
+from gatewise.tasks.forecast.choices import NetworkChoices, held_out_rows
+from gatewise.tasks.forecast.covariates import Roles, fit_covariates
+from gatewise.tasks.forecast.embedding import EmbeddingPlan
 from gatewise.tasks.forecast.encoding import Encoded, Encoder
-from gatewise.tasks.forecast.fitted import Fitted
+from gatewise.tasks.forecast.fitted import Fitted, context_of, learn_correlation
+from gatewise.tasks.forecast.inference import forecast_scaled
+from gatewise.tasks.forecast.leaks import check_leaks
 from gatewise.tasks.forecast.metrics import mase_scale
 from gatewise.tasks.forecast.network import ForecastNetwork, NetworkPlan
-from gatewise.tasks.forecast.scaling import fit_covariates, fit_scaler
-from gatewise.tasks.forecast.training import (
-    ChunkSource,
-    Origins,
-    PinballObjective,
-    choose_origins,
-    forecast_scaled,
-)
+from gatewise.tasks.forecast.objective import ForecastObjective
+from gatewise.tasks.forecast.origin_source import OriginSource
+from gatewise.tasks.forecast.scaling import fit_scaler
+from gatewise.tasks.forecast.training import ChunkSource, choose_origins
 
-__all__ = ["FitResult", "Options", "fit_forecaster"]
+__all__ = ["FitResult", "Options", "fit_forecaster", "roles_of"]
 
 Whole = NDArray[np.int64]
-# The last tenth of each series, a horizon at least, is held back: to stop early, and to calibrate.
-VALIDATION_SHARE = 0.1
 _VALIDATION_WINDOWS, _CALIBRATION_WINDOWS = 512, 4096
 _LONGEST_LOOKBACK, _SHORTEST_LOOKBACK = 512, 16
 _DECODER_SIZE = 48
@@ -61,6 +63,9 @@ class Options:
     engine: str
     progress: bool
     train: train.TrainConfig
+    choices: NetworkChoices
+    roles: Roles = field(default_factory=Roles)
+    adaptive: bool = False
 
     @classmethod
     def from_estimator(cls, estimator: Any, seed: int) -> Options:
@@ -78,6 +83,10 @@ class Options:
         if not isinstance(dropout, int | float) or isinstance(dropout, bool) or not 0 <= dropout < 1:
             raise ArgumentError(
                 f"dropout: a probability of at least 0 and below 1 is expected, came {dropout!r}"
+            )
+        if estimator.calibration not in ("split", "adaptive"):
+            raise ArgumentError(
+                f'calibration: "split" or "adaptive" is expected, came {estimator.calibration!r}'
             )
         config = train.TrainConfig(
             max_epochs=estimator.max_epochs,
@@ -110,7 +119,18 @@ class Options:
             engine=estimator.engine,
             progress=bool(estimator.progress),
             train=config,
+            roles=roles_of(estimator),
+            adaptive=estimator.calibration == "adaptive",
+            choices=NetworkChoices.from_estimator(estimator),
         )
+
+    def of_window(self, window: int) -> Options:
+        """The same for one window of a cross-validation: checkpoints in a folder of its own."""
+        folder = self.train.checkpoint_folder
+        if folder is None:
+            return self
+        own = dataclasses.replace(self.train, checkpoint_folder=Path(folder) / f"window-{window}")
+        return dataclasses.replace(self, train=own)
 
 
 @dataclass(frozen=True)
@@ -121,6 +141,7 @@ class FitResult:
     history: train.History
     seconds: float
     validation: str
+    windows_per_second: float
 
 
 def fit_forecaster(panel: Panel, options: Options, *, from_array: bool) -> FitResult:
@@ -131,46 +152,62 @@ def fit_forecaster(panel: Panel, options: Options, *, from_array: bool) -> FitRe
     """
     begun = time.perf_counter()
     _check_lengths(panel, options.horizon)
-    held = np.maximum((panel.lengths * VALIDATION_SHARE).astype(np.int64), options.horizon)
+    check_leaks(panel, options.horizon, options.roles.future)
+    held = held_out_rows(panel, options.choices.validation, options.horizon)
     limits = panel.lengths - held
     history = panel.between(np.zeros_like(limits), limits)
     encoder = _encoder(panel, history, options)
     scaler = fit_scaler(_with_values(history, panel), options.scaling)
     encoded = encoder.encode(panel, scaler)
-    network = _network(encoder, options)
-    source = ChunkSource(encoded, limits, options.batch_size, options.train.seed)
+    network = _network(panel, encoder, options, log=scaler.log)
+    draw = ChunkSource if network.shares_encoder else OriginSource
+    source = draw(encoded, limits, options.batch_size, options.train.seed, channels=network.plan.channels)
     first, last = limits - 1, panel.lengths - options.horizon - 1
-    objective = PinballObjective(
-        encoded, choose_origins(first, last, _VALIDATION_WINDOWS), log=scaler.log, levels=options.levels,
-        network=f"{options.program.to_json()} {options.dropout}",
-    )  # fmt: skip
+    validation = choose_origins(first, last, _VALIDATION_WINDOWS)
+    objective = ForecastObjective(encoded, validation, log=scaler.log, plan=network.plan)
     progress = train.choose(silent=not options.progress)
     run = train.fit(network, objective, source, options.train, progress=progress)
     network.eval()
     calibration = _calibration(
         network, encoded, choose_origins(first, last, _CALIBRATION_WINDOWS), options.levels
     )
+    # As many rows as calibrated the model in the first place.
+    recent = Recent(int(held.max()) if options.adaptive else 0)
     fitted = Fitted(
         network=network, encoder=encoder, scaler=scaler, scaling=options.scaling,
         scales=mase_scale(panel.target, panel.starts, encoder.season_length), levels=options.levels,
         calibration=calibration, frequency=panel.frequency, kind=panel.kind,
-        context=_context(encoded), from_array=from_array,
+        context=context_of(encoded, recent, together=network.plan.channels > 1), from_array=from_array, recent=recent,
     )  # fmt: skip
     shortest, longest = int(held.min()), int(held.max())
     rows = f"{shortest:,}" if shortest == longest else f"{shortest:,} to {longest:,}"
     words = f"the last {rows} rows of each series, in time order, for early stopping and calibration"
-    return FitResult(fitted, run, time.perf_counter() - begun, words)
+    rate = source.windows_per_step * run.steps / max(run.seconds, 1e-9)
+    return FitResult(fitted, run, time.perf_counter() - begun, words, rate)
 
 
-def _network(encoder: Encoder, options: Options) -> ForecastNetwork:
+def _network(panel: Panel, encoder: Encoder, options: Options, *, log: bool) -> ForecastNetwork:
     plan = NetworkPlan(
-        program=options.program, inputs=encoder.width, calendar=encoder.calendar_width, horizon=options.horizon,
+        program=options.program, inputs=encoder.width, known=encoder.known_width, horizon=options.horizon,
         levels=options.levels, hidden_size=options.hidden_size, num_layers=options.num_layers,
-        decoder_size=_DECODER_SIZE, dropout=options.dropout, engine=options.engine,
+        decoder_size=_DECODER_SIZE, dropout=options.dropout, engine=options.engine, log=log,
+        seed=options.train.seed, season_length=encoder.season_length, embedding=_embedding(encoder, options.dropout),
+        **options.choices.settled(panel, encoder.lookback, options.horizon),
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.train.seed)
         return ForecastNetwork(plan)
+
+
+def _embedding(encoder: Encoder, dropout: float) -> EmbeddingPlan:
+    columns = encoder.covariates
+    return EmbeddingPlan(
+        categories=columns.sizes(columns.moving[1]),
+        known=tuple(columns.known[1]),
+        static=len(columns.standing[0]),
+        static_categories=columns.sizes(columns.standing[1]),
+        dropout=dropout,
+    )
 
 
 def _encoder(panel: Panel, history: Panel, options: Options) -> Encoder:
@@ -179,7 +216,7 @@ def _encoder(panel: Panel, history: Panel, options: Options) -> Encoder:
     if lookback is None:
         lookback = max(3 * season, 2 * options.horizon, _SHORTEST_LOOKBACK)
         lookback = max(1, min(lookback, _LONGEST_LOOKBACK, int(history.lengths.max())))
-    covariates = fit_covariates(panel)
+    covariates = fit_covariates(panel, options.roles)
     return Encoder(options.horizon, lookback, season, calendar_names(panel.frequency, panel.kind), covariates)
 
 
@@ -190,17 +227,9 @@ def _calibration(
     target, counts = encoded.targets(
         origins.series, origins.rows[None], encoded.panel.lengths[origins.series]
     )
-    return fit_calibration(scaled, target[0], counts[0], levels)
-
-
-def _context(encoded: Encoded) -> Panel:
-    """The last rows of each series: a lookback, and further back to the last value before it and a season's worth."""
-    panel, encoder = encoded.panel, encoded.encoder
-    begin = np.maximum(panel.lengths - encoder.lookback, 0)
-    seen = encoded.last_seen[panel.starts[:-1] + begin] - panel.starts[:-1]
-    begin = np.where(seen >= 0, np.minimum(begin, seen), begin)
-    seasons = panel.lengths - 2 * encoder.season_length
-    return panel.between(np.maximum(np.minimum(begin, seasons), 0), panel.lengths)
+    factors = fit_calibration(scaled, target[0], counts[0], levels)
+    learn_correlation(network, scaled, target[0], counts[0], factors)
+    return factors
 
 
 def _with_values(history: Panel, panel: Panel) -> Panel:
@@ -219,6 +248,38 @@ def _check_lengths(panel: Panel, horizon: int) -> None:
             f"{horizon} needs at least {horizon + 2} ({len(short)} such series in all). Leave it out, or choose a "
             "shorter horizon."
         )
+
+
+def roles_of(estimator: Any) -> Roles:
+    """Which columns a `Forecaster`'s parameters name.
+
+    Raises:
+        ArgumentError, ArgumentTypeError: naming the parameter.
+    """
+    named: dict[str, tuple[str, ...]] = {}
+    for parameter in ("future_covariates", "static_covariates", "categorical"):
+        names = getattr(estimator, parameter)
+        if isinstance(names, str) or not all(isinstance(name, str) for name in _listed(parameter, names)):
+            raise ArgumentTypeError(f"{parameter}: a sequence of column names is expected, came {names!r}")
+        named[parameter] = tuple(names)
+    both = sorted({*named["future_covariates"]} & {*named["static_covariates"]})
+    if both:
+        raise ArgumentError(
+            f"static_covariates: column {both[0]!r} is among future_covariates too; a static covariate is known for "
+            "the future anyhow, name it there only"
+        )
+    if estimator.unseen not in ("error", "unknown"):
+        raise ArgumentError(f'unseen: "error" or "unknown" is expected, came {estimator.unseen!r}')
+    return Roles(named["future_covariates"], named["static_covariates"], estimator.unseen)
+
+
+def _listed(parameter: str, names: Any) -> tuple[Any, ...]:
+    try:
+        return tuple(names)
+    except TypeError:
+        raise ArgumentTypeError(
+            f"{parameter}: a sequence of column names is expected, came {names!r}"
+        ) from None
 
 
 def _check_count(name: str, value: object) -> None:

@@ -8,15 +8,17 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_array
 
-from gatewise.data import Panel, panel_from_array, panel_from_frame
-from gatewise.data.frames import FrameKind, is_frame
+from gatewise.data import Panel
+from gatewise.data.frames import is_frame
 from gatewise.data.frequency import parse_stamp
 from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.nn.arguments import no_type_check
 from gatewise.tasks.base import Estimator
+from gatewise.tasks.forecast.cross_validation import Plan, cross_validate
+from gatewise.tasks.forecast.edge import behind, forecast_table, open_data
 from gatewise.tasks.forecast.evaluation import Evaluation
+from gatewise.tasks.forecast.fitted import Fitted
 from gatewise.tasks.forecast.fitting import FitResult, Options, fit_forecaster
 
 __all__ = ["Forecaster"]
@@ -41,6 +43,20 @@ class Forecaster(Estimator):
         num_layers: recurrent layers, at least 1.
         dropout: probability in 0 to 1 (exclusive), in training.
         quantiles: levels between 0 and 1. The point forecast `y_hat` is the median, whether 0.5 is among them or not.
+        architecture: "direct" (all horizons at once from the encoder's state), "seq2seq" (a recurrent decoder over the
+            horizon), "deepar" (one step after the other, by sampling) or "segrnn" (recurrence over segments, for
+            long lookbacks); docs/tasks/forecast.md has their equations.
+        loss: "pinball", "mse", "mae" or "likelihood"; "auto": "likelihood" for deepar, "pinball" for the others. Under
+            "mse" the point forecast `y_hat` is a mean, and the column q0.5 shows the same.
+        likelihood: "gaussian", "student_t" or "negative_binomial" (counts), where the loss is one; "auto":
+            "negative_binomial" for a target of integers of at least 0 whose mean is below 50, else "student_t".
+        revin: whether each window is normalised by its own mean and deviation, and the forecast turned back.
+        channels: "independent" forecasts each series by itself; "joint" all of them as channels of one window, which
+            needs equal stamps and always the same series.
+        segment_length: steps of a segment of segrnn; None: a fifteenth of the lookback, at most the horizon.
+        num_samples: paths that the quantiles of deepar are read from, at least 2.
+        validation: what is held back at the end of each series to stop early and to calibrate: a share, or a
+            number of rows; a horizon at least.
         missing: "error" refuses missing values and rows; "mask" leaves them out of the loss and the metrics.
         season_length: steps of a season, for the seasonal naive method, MASE and the network; None: from the
             frequency (24 for hours, 7 for days, 12 for months).
@@ -57,15 +73,25 @@ class Forecaster(Estimator):
         engine: which engine runs the cell; "auto" chooses.
         progress: whether training shows its progress.
         checkpoint_folder: where to keep checkpoints, from which an interrupted `fit` resumes; or None.
+        freq: the step in time, such as "h", "15min", "D", "MS", or an integer; None: inferred from the stamps.
+        future_covariates: columns known for the future (weather forecasts, prices, holidays); `predict` is given their
+            values for the horizon. All columns named nowhere are past covariates.
+        static_covariates: columns with one value per series.
+        categorical: columns whose numbers are names of categories; text always is. Categories are embedded.
+        unseen: a category that was not fitted: "error" refuses it, "unknown" takes it as a missing one.
+        calibration: "split" calibrates the quantiles on the held-back rows of `fit`; "adaptive" on the latest windows
+            before each forecast whose outcome is known, which follows a drift.
 
     Attributes:
         history_: one dict per epoch, with training and validation loss.
         best_epoch_: the epoch whose weights were kept.
         stopped_: why training ended: "finished", "patience", "max_time" or "interrupted".
         fit_seconds_: how long `fit` took.
+        windows_per_second_: forecasts that the training learned from in a second, validation included in the time.
         lookback_, season_length_, frequency_: what was chosen or found.
         validation_: which part of each series was held back, in words.
         fitted_: the fitted model itself.
+        cross_validation_: the `Evaluation` of the last `cross_validation`.
 
     Example:
         >>> import numpy as np, pandas as pd
@@ -91,6 +117,14 @@ class Forecaster(Estimator):
         num_layers: int = 1,
         dropout: float = 0.1,
         quantiles: Any = (0.1, 0.5, 0.9),
+        architecture: str = "direct",
+        loss: str = "auto",
+        likelihood: str = "auto",
+        revin: bool = False,
+        channels: str = "independent",
+        segment_length: int | None = None,
+        num_samples: int = 100,
+        validation: float | int = 0.1,
         missing: str = "error",
         season_length: int | None = None,
         scaling: str = "auto",
@@ -105,6 +139,12 @@ class Forecaster(Estimator):
         engine: str = "auto",
         progress: bool = True,
         checkpoint_folder: Any = None,
+        freq: Any = None,
+        future_covariates: Any = (),
+        static_covariates: Any = (),
+        categorical: Any = (),
+        unseen: str = "error",
+        calibration: str = "split",
     ) -> None:
         self.horizon = horizon
         self.lookback = lookback
@@ -113,6 +153,14 @@ class Forecaster(Estimator):
         self.num_layers = num_layers
         self.dropout = dropout
         self.quantiles = quantiles
+        self.architecture = architecture
+        self.loss = loss
+        self.likelihood = likelihood
+        self.revin = revin
+        self.channels = channels
+        self.segment_length = segment_length
+        self.num_samples = num_samples
+        self.validation = validation
         self.missing = missing
         self.season_length = season_length
         self.scaling = scaling
@@ -127,6 +175,12 @@ class Forecaster(Estimator):
         self.engine = engine
         self.progress = progress
         self.checkpoint_folder = checkpoint_folder
+        self.freq = freq
+        self.future_covariates = future_covariates
+        self.static_covariates = static_covariates
+        self.categorical = categorical
+        self.unseen = unseen
+        self.calibration = calibration
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Fit to all rows of a table.
@@ -151,35 +205,71 @@ class Forecaster(Estimator):
         return self
 
     @no_type_check
-    def predict(self, df: Any = None, horizon: int | None = None) -> Any:
+    def predict(self, df: Any = None, horizon: int | None = None, future: Any = None) -> Any:
         """Forecast the steps after the last row of each series.
 
         Args:
             df: the series' history, columns as in `fit`; at least the last `lookback_` rows of it should be there.
                 New series are welcome. None: the series that were fitted, after their last row.
             horizon: how many steps, at most the fitted horizon; None: all of it.
+            future: a table with unique_id, ds and the `future_covariates` for these steps; needed where the model was
+                fitted with such.
 
         Returns:
             A table of the kind that came in: unique_id, ds, y_hat, and a column such as q0.1 for each level. For an
             array of shape (samples, time), an array of shape (samples, horizon), the point forecasts.
         """
-        panel, values = self._forecast(df, horizon)
+        panel, values = self._forecast(df, horizon, future)
         if panel.frame is None:
             return values[..., self.fitted_.levels.index(0.5)]
-        return _forecast_table(panel, panel.frame, values, self.fitted_.levels, self._levels())
+        return forecast_table(panel, panel.frame, values, self.fitted_.levels, self._levels())
 
-    def predict_quantiles(self, df: Any = None, horizon: int | None = None) -> NDArray[np.float64]:
+    def predict_quantiles(
+        self, df: Any = None, horizon: int | None = None, future: Any = None
+    ) -> NDArray[np.float64]:
         """The quantiles as an array of shape (series, horizon, quantiles); series sorted by name, as in `predict`."""
-        _, values = self._forecast(df, horizon)
+        _, values = self._forecast(df, horizon, future)
         levels = self.fitted_.levels
         return values[..., [levels.index(level) for level in self._levels()]]
 
     @no_type_check
-    def evaluate(self, df: Any, *, start: Any = None, every: int | None = None) -> Evaluation:
-        """Forecast from many rows of a held-out span and compare with what came, beside the trivial methods.
+    def sample_paths(self, df: Any = None, num_samples: int = 100, future: Any = None) -> NDArray[np.float64]:
+        """Draw whole futures of each series: paths whose steps hang together.
 
-        Every forecast sees only rows up to its origin. All methods are measured on the same windows and the same
-        observed values; only whole horizons count.
+        deepar samples step after step. The others draw from a Gaussian copula: each step has the distribution that its
+        quantiles say (straight between their normal scores, and on beyond the outermost), and the steps are
+        correlated as the held-out windows' were. Series are independent of each other. The same model, series and
+        history give the same paths.
+
+        Args:
+            df, future: as in `predict`.
+            num_samples: paths of each series, at least 1.
+
+        Returns:
+            An array of shape (series, num_samples, horizon), in the target's unit; series sorted by name.
+
+        Raises:
+            ArgumentError: the model has the median alone, and so no spread to sample from.
+        """
+        self._require_fitted("fitted_")
+        if not isinstance(num_samples, int | np.integer) or isinstance(num_samples, bool):
+            raise ArgumentTypeError(f"num_samples: an integer is expected, came {num_samples!r}")
+        if num_samples < 1:
+            raise ArgumentError(f"num_samples: at least 1 is expected, came {num_samples}")
+        panel = self.fitted_.context if df is None else self._panel(df)[0]
+        encoder = self.fitted_.encoder
+        whole = behind(panel, future, encoder.covariates.roles.future, encoder.horizon, self.missing)
+        return self.fitted_.sample(whole, int(num_samples), panel.lengths)
+
+    @no_type_check
+    def evaluate(
+        self, df: Any, *, start: Any = None, every: int | None = None, linear: bool = True
+    ) -> Evaluation:
+        """Forecast from many rows of a held-out span and compare with what came, beside simpler methods.
+
+        These are the last value, seasonal naive, Naive2 (M4) and the linear model DLinear (Zeng et al. 2023), which is
+        fitted here to the rows before the span. Every forecast sees only rows up to its origin. All methods are
+        measured on the same windows and the same observed values; only whole horizons count.
 
         Args:
             df: history and held-out span together, or an array of shape (samples, time) whose last `horizon` columns
@@ -188,6 +278,7 @@ class Forecaster(Estimator):
                 that were not fitted, the last fifth of their rows.
             every: rows from one origin to the next, at least 1. None: 1, or more where that would be more than
                 20,000 forecasts.
+            linear: whether to fit DLinear too; it takes seconds.
 
         Returns:
             The errors, coverage, and a verdict in words; print it for a table.
@@ -211,14 +302,96 @@ class Forecaster(Estimator):
             every = max(1, -(-int((panel.lengths - first).sum()) // _MOST_WINDOWS))
         if not isinstance(every, int) or isinstance(every, bool) or every < 1:
             raise ArgumentError(f"every: an integer of at least 1 is expected, came {every!r}")
-        return self.fitted_.back_test(panel, first, every, self.fitted_.network.plan.program.name)
+        return self.fitted_.back_test(
+            panel, first, every, self.fitted_.network.plan.program.name, linear=linear
+        )
 
     @no_type_check
-    def plot(self, df: Any = None, *, series: str | None = None, history: int | None = None) -> Any:
+    def cross_validation(
+        self,
+        df: Any,
+        n_windows: int = 1,
+        step_size: int | None = None,
+        refit: bool | int = True,
+        *,
+        align: str = "time",
+        linear: bool = False,
+    ) -> Any:
+        """Walk forward through a table: fit up to a cutoff, forecast the horizon after it, move the cutoff on.
+
+        This estimator's own fit, if it has one, is neither used nor changed. A fit sees rows up to its cutoff, a
+        forecast rows up to its own, and of later rows only the `future_covariates`.
+
+        Args:
+            df: a long table, as in `fit`.
+            n_windows: cutoffs, at least 1; the last one lies a horizon before the table's end.
+            step_size: steps from one cutoff to the next; None: a horizon, so that windows do not overlap.
+            refit: True fits at every cutoff, False only at the first, n at every n-th.
+            align: "time": one cutoff in time for all series (a series counts where it has a whole horizon after it);
+                "end": each series counts from its own last row, as in Nixtla's libraries.
+            linear: whether to fit DLinear beside, for `cross_validation_`.
+
+        Returns:
+            A table of the kind that came in: unique_id, ds, cutoff, y, y_hat and the quantiles. The errors beside the
+            simpler methods' are in `cross_validation_`, an `Evaluation`.
+
+        Raises:
+            DataError: a window has too few rows before or after it.
+        """
+        options = Options.from_estimator(self, self._seed())
+        if not is_frame(df):
+            raise ArgumentTypeError(
+                f"df: a pandas, polars or pyarrow table is expected, came {type(df).__name__}"
+            )
+        plan = Plan.checked(options.horizon, n_windows, step_size, refit, align)
+
+        def fit(history: Panel, window: int) -> Fitted:
+            return fit_forecaster(history, options.of_window(window), from_array=False).fitted
+
+        found = cross_validate(
+            self._panel(df, fitting=True)[0],
+            plan,
+            fit,
+            model=options.program.name,
+            shown=self._levels(),
+            linear=linear,
+        )
+        self.cross_validation_ = found.evaluation
+        return found.table
+
+    @no_type_check
+    def update(self, df: Any) -> Self:
+        """Take in rows that came after those that are known, without a refit: `predict()` goes on from them.
+
+        Forecasts are those of `predict` on the whole history.
+
+        Args:
+            df: the new rows of some or all fitted series, columns as in `fit`.
+
+        Returns:
+            This forecaster.
+
+        Raises:
+            DataError: a series was not fitted, a row is not after the last one that is known, or a step has none.
+        """
+        self._require_fitted("fitted_")
+        if self.fitted_.from_array or not is_frame(df):
+            raise ArgumentTypeError(
+                "df: a table is expected, of series that were fitted from a table (rows of an array have no names); "
+                "give whole histories to predict instead"
+            )
+        later = self._panel(df, observed=False)[0]
+        self.fitted_ = self.fitted_.updated(later, self.missing)
+        return self
+
+    @no_type_check
+    def plot(
+        self, df: Any = None, *, series: str | None = None, history: int | None = None, future: Any = None
+    ) -> Any:
         """Draw one series' forecast with its quantile band after its last rows.
 
         Args:
-            df: as in `predict`.
+            df, future: as in `predict`.
             series: its name; None: the first.
             history: rows to show before the forecast; None: the lookback.
 
@@ -227,7 +400,7 @@ class Forecaster(Estimator):
         """
         from gatewise.tasks.forecast.figures import plot_forecast
 
-        panel, values = self._forecast(df, None)
+        panel, values = self._forecast(df, None, future)
         if series is not None and series not in panel.names:
             raise ArgumentError(
                 f"series: {series!r} is not in the table; the first of {len(panel)} is {panel.names[0]!r}"
@@ -256,16 +429,13 @@ class Forecaster(Estimator):
     def _levels(self) -> tuple[float, ...]:
         return tuple(float(level) for level in self.quantiles)
 
-    def _panel(self, data: Any, *, fitting: bool = False) -> tuple[Panel, bool]:
-        if self.missing not in ("error", "mask"):
-            raise ArgumentError(f'missing: "error" or "mask" is expected, came {self.missing!r}')
-        if is_frame(data):
-            known = not fitting and not self.fitted_.from_array
-            frequency = self.fitted_.frequency if known else None
-            return panel_from_frame(data, self.missing, frequency), False
+    def _panel(self, data: Any, *, fitting: bool = False, observed: bool = True) -> tuple[Panel, bool]:
+        known = None
+        if not fitting and not self.fitted_.from_array:
+            known = self.fitted_.frequency
         # To fit, a series needs a horizon to learn from, one to stop by, and something before them.
         least = int(self.horizon) + 2 if fitting else 1
-        return panel_from_array(_checked_array(data, self.missing, least), self.missing), True
+        return open_data(self, data, known, least, observed=observed)
 
     def _remember(self, result: FitResult) -> None:
         self.fitted_ = result.fitted
@@ -274,11 +444,14 @@ class Forecaster(Estimator):
         self.stopped_ = result.history.stopped
         self.fit_seconds_ = result.seconds
         self.validation_ = result.validation
+        self.windows_per_second_ = result.windows_per_second
         self.lookback_ = result.fitted.encoder.lookback
         self.season_length_ = result.fitted.encoder.season_length
         self.frequency_ = result.fitted.frequency
 
-    def _forecast(self, df: Any, horizon: int | None) -> tuple[Panel, NDArray[np.float64]]:
+    def _forecast(
+        self, df: Any, horizon: int | None, future: Any = None
+    ) -> tuple[Panel, NDArray[np.float64]]:
         self._require_fitted("fitted_")
         most = self.fitted_.encoder.horizon
         if horizon is not None and (not isinstance(horizon, int) or isinstance(horizon, bool)):
@@ -289,34 +462,7 @@ class Forecaster(Estimator):
                 "a longer horizon to forecast further"
             )
         panel = self.fitted_.context if df is None else self._panel(df)[0]
-        return panel, self.fitted_.forecast(panel)[:, : horizon or most]
-
-
-def _checked_array(data: Any, missing: str, least: int) -> NDArray[Any]:
-    """An array of shape (samples, time) by scikit-learn's check, whose errors are also ours."""
-    finite: Any = "allow-nan" if missing == "mask" else True
-    try:
-        return check_array(data, dtype=np.float64, ensure_all_finite=finite, ensure_min_features=least)
-    except TypeError as error:
-        raise ArgumentTypeError(f"X: {error}") from error
-    except ValueError as error:
-        raise DataError(f"X (an array of shape (samples, time)): {error}") from error
-
-
-def _forecast_table(
-    panel: Panel,
-    frame: FrameKind,
-    values: NDArray[np.float64],
-    levels: tuple[float, ...],
-    shown: tuple[float, ...],
-) -> Any:
-    """The long table of forecasts, of the kind of frame that the panel came from."""
-    horizon = values.shape[1]
-    ahead = panel.lengths[:, None] + np.arange(horizon)
-    # Counted from the first stamp, so that month ends stay month ends.
-    first = np.broadcast_to(panel.stamps[panel.starts[:-1]][:, None], ahead.shape)
-    stamps = panel.frequency.ahead(first, ahead).reshape(-1)
-    columns = {"y_hat": values[..., levels.index(0.5)].reshape(-1)}
-    columns |= {f"q{level:g}": values[..., levels.index(level)].reshape(-1) for level in shown}
-    ids = [one for one in panel.ids for _ in range(horizon)]
-    return frame.build(ids, stamps, panel.kind, columns)
+        steps = horizon or most
+        names = self.fitted_.encoder.covariates.roles.future
+        whole = behind(panel, future, names, steps, self.missing)
+        return panel, self.fitted_.forecast(whole, panel.lengths)[:, :steps]

@@ -1,103 +1,137 @@
-"""The network: a recurrent encoder, and one small decoder that serves every horizon (MQ-RNN, Wen et al. 2017)."""
+"""The network: an architecture, its normalisation, and how its outputs become quantiles that never cross."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from gatewise.errors import ArgumentError
-from gatewise.nn import Recurrent
-from gatewise.spec import Program
+from gatewise.tasks.forecast import architectures, likelihoods
+from gatewise.tasks.forecast.embedding import CategoryEmbedding
 from gatewise.tasks.forecast.encoding import Windows
+from gatewise.tasks.forecast.likelihoods import Scale
+from gatewise.tasks.forecast.normalisation import Normal, ReversibleNorm
+from gatewise.tasks.forecast.plan import NetworkPlan
+from gatewise.tasks.forecast.sampling import sorted_quantiles, uniforms
 
-__all__ = ["ForecastNetwork", "NetworkPlan"]
-
-# Numbers that each horizon reads from the encoder for itself, beside the context that all horizons share.
-_OWN = 8
-# Weight of the season at the start: forecasts begin near the last value, which is the safer of the two.
-_SEASON_LOGIT = -2.0
-
-
-@dataclass(frozen=True)
-class NetworkPlan:
-    """The network's sizes.
-
-    Args:
-        program: the cell.
-        inputs, calendar: features of a step, and those known for the future.
-        horizon: steps ahead, at least 1.
-        levels: the quantiles' levels, rising, 0.5 among them.
-        hidden_size, num_layers: of the recurrent encoder.
-        decoder_size: width of the decoder.
-        dropout: in 0 to 1, on the encoder's output and between its layers.
-        engine: which engine runs the encoder.
-    """
-
-    program: Program
-    inputs: int
-    calendar: int
-    horizon: int
-    levels: tuple[float, ...]
-    hidden_size: int
-    num_layers: int
-    decoder_size: int
-    dropout: float
-    engine: str
+__all__ = ["ForecastNetwork", "NetworkPlan", "assemble"]
 
 
 class ForecastNetwork(nn.Module):
-    """Quantiles of the next `horizon` values, from any step of a sequence.
+    """Quantiles of the next `horizon` values, from steps of a sequence.
 
-    The median is a mixture of the last value and the value one season ago, learned per horizon and situation, plus
-    a learned change. Each further quantile adds a gap that is positive by construction (softplus), so that
-    quantiles never cross.
+    The point forecast is a mixture of the last value and the value one season ago, learned per horizon and situation
+    (SegRNN: the last value alone), plus a learned change. Each further quantile adds a gap that is positive by
+    construction (softplus), or is the quantile of a likelihood, or of samples: quantiles never cross.
 
     Args:
         plan: its sizes.
+
+    Attributes:
+        correlation: (horizon, horizon), how the steps' normal scores hang together on held-out windows: the copula
+            that sample paths are drawn with. Not used by deepar, which samples; empty where there is one level.
     """
+
+    correlation: Tensor
 
     def __init__(self, plan: NetworkPlan) -> None:
         super().__init__()
         self.plan = plan
-        self.recurrent = _recurrent(plan)
-        with torch.no_grad():
-            width = self.recurrent(torch.zeros(1, 1, plan.inputs))[0].shape[-1]
-        size = plan.decoder_size
-        self.dropout = nn.Dropout(plan.dropout)
-        self.context = nn.Linear(width, size)
-        self.own = nn.Linear(width, plan.horizon * _OWN)
-        self.mix_own = nn.Linear(_OWN, size, bias=False)
-        self.mix_known = nn.Linear(plan.calendar + 2, size, bias=False)
-        self.ahead = nn.Parameter(0.1 * torch.randn(plan.horizon, size))
-        self.inner = nn.Linear(size, size)
-        self.out = nn.Linear(size, len(plan.levels) + 1)
-        with torch.no_grad():
-            self.out.weight.mul_(0.1)
-            self.out.bias.zero_()
-            self.out.bias[-1] = _SEASON_LOGIT
+        self.norm = ReversibleNorm(plan.channels) if plan.revin else None
+        self.embedding = CategoryEmbedding(plan.embedding)
+        wide = replace(
+            plan, inputs=plan.inputs + self.embedding.inputs, known=plan.known + self.embedding.known
+        )
+        self.body: Any = architectures.build(wide)
+        size = 0 if self.samples or len(plan.levels) < 2 else plan.horizon
+        self.register_buffer("correlation", torch.eye(size))
+
+    @property
+    def samples(self) -> bool:
+        """Whether forecasts are made by sampling."""
+        return self.plan.architecture == "deepar"
+
+    @property
+    def shares_encoder(self) -> bool:
+        """Whether one pass over a sequence serves forecasts from many of its steps."""
+        return bool(self.body.shares_encoder) and self.norm is None
 
     def forward(self, windows: Windows) -> Float[Tensor, "positions batch horizon levels"]:
         """Forecast from each of the windows' positions; scaled quantiles, rising in level."""
         plan = self.plan
-        encoded = self.recurrent(windows.inputs)[0][windows.positions]
-        encoded = self.dropout(encoded)
-        positions, batch, _ = encoded.shape
+        if self.samples:
+            noise = uniforms(plan.seed, None, plan.num_samples, plan.horizon).to(windows.last.device)
+            paths = self.paths(windows, noise)
+            return torch.stack([sorted_quantiles(one, plan.levels) for one in paths])
+        loc, raw, normal = self._outputs(windows)
+        if plan.loss == "likelihood":
+            likelihood = likelihoods.get(plan.likelihood)
+            found = likelihood.parameters(*self._placed(loc, raw, normal), _scale(windows))
+            return likelihood.quantiles(found, plan.levels, _scale(windows))
+        quantiles = assemble(loc, F.softplus(raw), plan.levels)
+        return quantiles if normal is None else normal.undo(quantiles)
+
+    def log_prob(
+        self,
+        windows: Windows,
+        target: Float[Tensor, "positions batch horizon"],
+        counts: Bool[Tensor, "positions batch horizon"],
+    ) -> Float[Tensor, "positions batch steps"]:
+        """Log-likelihood of what came, scaled, for the steps of the horizon (deepar: for the first, or all).
+
+        Args:
+            windows: the past.
+            target: what came, scaled.
+            counts: whether a value was observed; the others' numbers mean nothing.
+        """
+        if self.samples:
+            windows, normal = self._normalised(windows)
+            return self.body.log_prob(windows, target, counts, normal)
+        loc, raw, normal = self._outputs(windows)
+        likelihood = likelihoods.get(self.plan.likelihood)
+        found = likelihood.parameters(*self._placed(loc, raw, normal), _scale(windows))
+        return likelihood.log_prob(found, target, _scale(windows))
+
+    def paths(
+        self, windows: Windows, noise: Float[Tensor, "noise samples horizon 2"]
+    ) -> Float[Tensor, "positions batch samples horizon"]:
+        """Sample paths by ancestral sampling, scaled (deepar alone).
+
+        Raises:
+            ArgumentError: the architecture gives quantiles and does not sample.
+        """
+        if not self.samples:
+            raise ArgumentError(
+                f'architecture: "deepar" samples step by step, {self.plan.architecture!r} does not; its paths come '
+                "from its quantiles (Forecaster.sample_paths)"
+            )
+        windows, normal = self._normalised(windows)
+        return self.body.paths(windows, normal, noise)
+
+    def _normalised(self, windows: Windows) -> tuple[Windows, Normal | None]:
+        """The windows as the architecture reads them: categories embedded, values by the window's own scale."""
+        windows = self.embedding(windows)
+        return (windows, None) if self.norm is None else self.norm(windows)
+
+    def _outputs(self, windows: Windows) -> tuple[Tensor, Tensor, Normal | None]:
+        """Where the forecasts lie, the raw numbers of their spread, and the windows' own scale, if they have one."""
+        windows, normal = self._normalised(windows)
+        raw = self.body(windows).float()
         last = windows.last[..., None].expand_as(windows.season)
-        known = torch.cat([windows.calendar, torch.stack([last, windows.season], dim=-1)], dim=-1)
-        hidden = (
-            self.context(encoded)[:, :, None]
-            + self.mix_own(self.own(encoded).view(positions, batch, plan.horizon, _OWN))
-            + self.mix_known(known)
-            + self.ahead
-        )
-        hidden = F.silu(self.inner(F.silu(hidden)))
-        raw = self.out(hidden)
-        median = torch.lerp(last, windows.season, torch.sigmoid(raw[..., -1])) + raw[..., 0]
-        return assemble(median, F.softplus(raw[..., 1:-1]), plan.levels)
+        spread = self.plan.spread
+        base = torch.lerp(last, windows.season, torch.sigmoid(raw[..., -1])) if self.body.seasonal else last
+        return base + raw[..., 0], raw[..., 1 : 1 + spread], normal
+
+    @staticmethod
+    def _placed(loc: Tensor, raw: Tensor, normal: Normal | None) -> tuple[Tensor, Tensor, Tensor | float]:
+        if normal is None:
+            return loc, raw, 1.0
+        return normal.undo(loc), raw, normal.stretch.view(1, -1, 1)
 
 
 def assemble(
@@ -116,20 +150,7 @@ def assemble(
     return torch.cat([below, median[..., None], above], dim=-1)
 
 
-def _recurrent(plan: NetworkPlan) -> Recurrent:
-    if len(plan.program.inputs) != 1:
-        streams = [stream.name for stream in plan.program.inputs]
-        raise ArgumentError(
-            f"cell: a forecaster feeds one input stream, but the cell {plan.program.name!r} has {streams}; choose "
-            "another cell"
-        )
-    projected = plan.program.output_width != "hidden"
-    return Recurrent(
-        plan.program,
-        plan.inputs,
-        plan.hidden_size,
-        num_layers=plan.num_layers,
-        dropout=plan.dropout if plan.num_layers > 1 else 0.0,
-        proj_size=max(1, plan.hidden_size // 2) if projected else 0,
-        engine=plan.engine,
-    )
+def _scale(windows: Windows) -> Scale:
+    if windows.scale is None:
+        raise ArgumentError("windows: a scale is expected by a likelihood, came None; give Windows.scale")
+    return windows.scale

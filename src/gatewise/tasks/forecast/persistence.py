@@ -18,11 +18,14 @@ from gatewise.errors import GatewiseError, StoreError
 from gatewise.spec import Program
 from gatewise.store import apply_tensors, load_model, save_model
 from gatewise.tasks.base import Estimator
+from gatewise.tasks.forecast.adaptive import Recent
 from gatewise.tasks.forecast.card import CardNotes, card_text
+from gatewise.tasks.forecast.covariates import CovariateEncoder, Roles
+from gatewise.tasks.forecast.embedding import EmbeddingPlan
 from gatewise.tasks.forecast.encoding import Encoder
 from gatewise.tasks.forecast.fitted import Fitted
 from gatewise.tasks.forecast.network import ForecastNetwork, NetworkPlan
-from gatewise.tasks.forecast.scaling import CovariateEncoder, TargetScaler
+from gatewise.tasks.forecast.scaling import TargetScaler
 
 if TYPE_CHECKING:
     from gatewise.tasks.forecast.forecaster import Forecaster
@@ -33,23 +36,29 @@ KIND = "forecaster"
 _SCALES = ("unit", "centre", "spread", "size", "lowest", "highest")
 # Where it runs and how it tells of it is the loading side's business.
 _NOT_STORED = ("checkpoint_folder", "random_state", "cell", "device")
-_FOUND = ("history_", "best_epoch_", "stopped_", "fit_seconds_", "validation_")
+_FOUND = ("history_", "best_epoch_", "stopped_", "fit_seconds_", "validation_", "windows_per_second_")
 Loaded = TypeVar("Loaded", bound=Estimator)
 
 
-def save_forecaster(forecaster: Forecaster, path: Path, notes: CardNotes | None = None) -> None:
+def save_forecaster(
+    forecaster: Forecaster, path: Path, notes: CardNotes | None = None, *, card: str | None = None
+) -> None:
     """Save a fitted forecaster into a folder.
 
     Args:
         forecaster: fitted.
         path: the folder.
         notes: what the card says beside the settings: data, licence, test errors.
+        card: the card's text, where it is written already.
     """
     fitted = forecaster.fitted_
     parameters = {name: value for name, value in forecaster.get_params().items() if name not in _NOT_STORED}
     parameters["quantiles"] = [float(level) for level in parameters["quantiles"]]
     parameters["cell"] = forecaster.cell if isinstance(forecaster.cell, str) else None
-    plan = _shallow(fitted.network.plan) | {"program": json.loads(fitted.network.plan.program.to_json())}
+    plan = _shallow(fitted.network.plan) | {
+        "program": json.loads(fitted.network.plan.program.to_json()),
+        "embedding": asdict(fitted.network.plan.embedding),
+    }
     config: dict[str, Any] = {
         "parameters": _plain(parameters),
         "network": _plain(plan),
@@ -60,11 +69,12 @@ def save_forecaster(forecaster: Forecaster, path: Path, notes: CardNotes | None 
         "frequency": asdict(fitted.frequency),
         "kind": fitted.kind,
         "from_array": fitted.from_array,
+        "recent": asdict(fitted.recent),
         "context": _context_config(fitted.context),
         "found": _plain({name: getattr(forecaster, name) for name in _FOUND}),
     }
-    card = card_text(forecaster, notes or CardNotes())
-    save_model(path, kind=KIND, config=config, tensors=_tensors(fitted), card=card)
+    text = card_text(forecaster, notes or CardNotes()) if card is None else card
+    save_model(path, kind=KIND, config=config, tensors=_tensors(fitted), card=text)
 
 
 def load_forecaster(cls: type[Loaded], path: Path) -> Loaded:
@@ -89,6 +99,7 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
     plan = dict(config["network"])
     program = Program.from_json(json.dumps(plan.pop("program")))
     plan["levels"] = tuple(plan["levels"])
+    plan["embedding"] = EmbeddingPlan(**_tuples(plan["embedding"]))
     network = ForecastNetwork(NetworkPlan(program=program, **plan))
     own = {
         name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")
@@ -99,6 +110,7 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
     covariates = CovariateEncoder(
         numeric={name: tuple(how) for name, how in encoder["covariates"]["numeric"].items()},
         categories={name: tuple(known) for name, known in encoder["covariates"]["categories"].items()},
+        roles=Roles(**_tuples(encoder["covariates"]["roles"])),
     )
     encoder |= {"covariates": covariates, "calendar": tuple(encoder["calendar"])}
     frequency = Frequency(**config["frequency"])
@@ -116,10 +128,11 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
         kind=config["kind"],
         context=_context(config["context"], tensors, covariates.categories, frequency, config["kind"]),
         from_array=config["from_array"],
+        recent=Recent(**config["recent"]),
     )
     parameters = dict(config["parameters"])
     parameters["cell"] = parameters["cell"] or program
-    forecaster = cls(**parameters | {"quantiles": tuple(parameters["quantiles"])})
+    forecaster = cls(**_tuples(parameters))
     forecaster.fitted_ = fitted
     for name in _FOUND:
         setattr(forecaster, name, config["found"][name])
@@ -199,6 +212,11 @@ def _context(
         frame=frame,
         ids=[int(name) for name in names] if config["integer_ids"] else list(names),
     )
+
+
+def _tuples(config: dict[str, Any]) -> dict[str, Any]:
+    """JSON's lists as the tuples that they were."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
 
 
 def _shallow(plan: NetworkPlan) -> dict[str, Any]:

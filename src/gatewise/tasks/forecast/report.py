@@ -161,11 +161,7 @@ def _error_section(evaluation: Evaluation) -> str:
 
 def _data_section(forecaster: Forecaster, notes: CardNotes) -> str:
     fitted = forecaster.fitted_
-    covariates = fitted.encoder.covariates
-    columns = [
-        *covariates.numeric,
-        *(f"{name} ({len(known)} categories)" for name, known in covariates.categories.items()),
-    ]
+    columns = fitted.encoder.covariates.described
     pairs = [
         ("Data", notes.data),
         ("Target", notes.target),
@@ -175,8 +171,9 @@ def _data_section(forecaster: Forecaster, notes: CardNotes) -> str:
         ("Fitted to", notes.trained_on),
         ("Held back within these", forecaster.validation_),
         ("Last row fitted", show_stamp(fitted.context.stamps.max(), fitted.kind)),
-        ("Past covariates", ", ".join(columns) or "none"),
-        ("Known for the future", ", ".join(fitted.encoder.calendar) or "nothing"),
+        ("Past covariates", ", ".join(columns["past"]) or "none"),
+        ("Known for the future", ", ".join([*fitted.encoder.calendar, *columns["future"]]) or "nothing"),
+        ("Static covariates", ", ".join(columns["static"]) or "none"),
     ]
     return section("Data", definitions(pairs))
 
@@ -197,7 +194,8 @@ def _settings_section(forecaster: Forecaster, seconds: float) -> str:
         ("Training", f"kept epoch {forecaster.best_epoch_} of {len(forecaster.history_)} ({forecaster.stopped_}); "
                      f"learning rate {forecaster.learning_rate:g}, cosine; averaged weights"),
         ("Seed", "" if forecaster.random_state is None else str(forecaster.random_state)),
-        ("Time", f"{forecaster.fit_seconds_:.0f} s to fit, {seconds:.0f} s with data and evaluation"),
+        ("Time", f"{forecaster.fit_seconds_:.0f} s to fit ({forecaster.windows_per_second_:,.0f} windows a second), "
+                 f"{seconds:.0f} s with data and evaluation"),
         ("Environment", ", ".join(f"{name} {value}" for name, value in environment().items())),
     ]  # fmt: skip
     return section("Settings and environment", definitions(pairs))

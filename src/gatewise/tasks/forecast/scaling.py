@@ -1,9 +1,8 @@
-"""From a target's own units to numbers of order one and back, series by series; covariates likewise."""
+"""From a target's own units to numbers of order one and back, series by series."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gatewise.data import Panel
-from gatewise.errors import ArgumentError, DataError
+from gatewise.errors import ArgumentError
 
-__all__ = ["CovariateEncoder", "TargetScaler", "fit_covariates", "fit_scaler", "undo_scaling"]
+__all__ = ["TargetScaler", "fit_scaler", "undo_scaling"]
 
 # A log transform is worth it where the values are positive and lean this far to the right (an exponential: 2).
 _SKEWED = 1.0
@@ -22,7 +21,6 @@ _SKEWED = 1.0
 _LINEAR_BELOW = 1 / 50
 # No forecast leaves this many times the range that was seen (guards the exponential, not the model's quality).
 _FARTHEST = 10.0
-_MOST_CATEGORIES = 64
 
 
 @dataclass(frozen=True)
@@ -50,13 +48,35 @@ class TargetScaler:
             values = np.sign(values) * np.log1p(np.abs(values) / self.unit[series])
         return (values - self.centre[series]) / self.spread[series]
 
-    def inverse(self, scaled: NDArray[np.float64], series: NDArray[np.int64]) -> NDArray[np.float64]:
+    def inverse(
+        self,
+        scaled: NDArray[np.float64],
+        series: NDArray[np.int64],
+        last: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.float64]:
+        """Undo `forward` for forecasts, which may not leave the range that was seen by far.
+
+        Args:
+            scaled: forecasts.
+            series: of the leading dimensions of `scaled`.
+            last: the last value before each forecast, of the shape of `series`: a series that has grown since it was
+                fitted may go on from where it is.
+        """
+        grown = (..., *(None,) * (scaled.ndim - series.ndim))
+        lowest, highest = self.lowest[series], self.highest[series]
+        if last is not None:
+            reach = _FARTHEST * np.abs(last)
+            lowest = np.where((lowest >= 0) & (last >= 0), lowest, np.minimum(lowest, last - reach))
+            highest = np.maximum(highest, last + reach)
+        return np.clip(self.unscaled(scaled, series), lowest[grown], highest[grown])
+
+    def unscaled(self, scaled: NDArray[np.float64], series: NDArray[np.int64]) -> NDArray[np.float64]:
         """Undo `forward`; `series` has the leading dimensions of `scaled`."""
         grown = (..., *(None,) * (scaled.ndim - series.ndim))
         values = scaled * self.spread[series][grown] + self.centre[series][grown]
         if self.log:
             values = np.sign(values) * np.expm1(np.minimum(np.abs(values), 700.0)) * self.unit[series][grown]
-        return np.clip(values, self.lowest[series][grown], self.highest[series][grown])
+        return values
 
     def constants(self, series: NDArray[np.int64]) -> dict[str, Tensor]:
         """What the loss needs to undo the scaling of each row of a batch, as float32 tensors of shape (batch,)."""
@@ -150,137 +170,3 @@ def _leans_right(
     number = np.maximum(np.bincount(owner, minlength=len(mean)), 1)
     skewness = np.bincount(owner, scaled**3, minlength=len(mean)) / number
     return bool(np.median(skewness) > _SKEWED)
-
-
-@dataclass(frozen=True)
-class CovariateEncoder:
-    """Columns beside the target, as inputs of order one.
-
-    Args:
-        numeric: name -> (log unit or 0 for no logarithm, centre, spread).
-        categories: name -> the categories that were seen, sorted; each gets an input that is 0 or 1.
-    """
-
-    numeric: dict[str, tuple[float, float, float]]
-    categories: dict[str, tuple[str, ...]]
-
-    @property
-    def width(self) -> int:
-        """Number of inputs."""
-        return len(self.numeric) + sum(len(known) for known in self.categories.values())
-
-    def encode(self, panel: Panel) -> NDArray[np.float32]:
-        """Inputs of shape (rows, width); a missing number is carried forward, a missing category is all zeros.
-
-        Raises:
-            DataError: the table's columns are not those that were fitted, or a category was never seen.
-        """
-        self._check_columns(panel)
-        first = panel.starts[:-1][panel.series_of_rows()]
-        inputs = [
-            _standardised(_carried(panel.covariates[name], first), *how) for name, how in self.numeric.items()
-        ]
-        for name, known in self.categories.items():
-            codes = _codes(panel, name, known)
-            inputs.extend((codes == code).astype(np.float32) for code in range(len(known)))
-        if not inputs:
-            return np.zeros((panel.rows, 0), dtype=np.float32)
-        return np.stack(inputs, axis=1).astype(np.float32)
-
-    def _check_columns(self, panel: Panel) -> None:
-        expected = {*self.numeric, *self.categories}
-        absent, unknown = (
-            sorted(expected - panel.covariates.keys()),
-            sorted(panel.covariates.keys() - expected),
-        )
-        if absent or unknown:
-            faults = [f"column {name!r} is missing" for name in absent]
-            faults += [f"column {name!r} is unknown" for name in unknown]
-            raise DataError(
-                f"{', '.join(faults)}: the model was fitted with the covariates {sorted(expected)}. Give those."
-            )
-        for name in expected:
-            text = panel.covariates[name].dtype == object
-            if text != (name in self.categories) and panel.rows and not _all_missing(panel.covariates[name]):
-                raise DataError(
-                    f"column {name!r} holds {'text' if text else 'numbers'}, but held "
-                    f"{'numbers' if text else 'text'} when the model was fitted; convert it"
-                )
-
-
-def fit_covariates(panel: Panel) -> CovariateEncoder:
-    """Learn the encoding of each further column from all rows of the table.
-
-    Raises:
-        DataError: a text column has too many categories.
-    """
-    numeric: dict[str, tuple[float, float, float]] = {}
-    categories: dict[str, tuple[str, ...]] = {}
-    for name, values in panel.covariates.items():
-        if values.dtype == object:
-            known = tuple(sorted({value for value in values if value is not None}))
-            if len(known) > _MOST_CATEGORIES:
-                raise DataError(
-                    f"column {name!r} has {len(known)} categories, at most {_MOST_CATEGORIES} are expected in a "
-                    "covariate; drop it or merge the rare ones"
-                )
-            categories[name] = known
-        else:
-            numeric[name] = _numeric_scale(values[~np.isnan(values)])
-    return CovariateEncoder(numeric, categories)
-
-
-def _numeric_scale(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    if not len(values):
-        return (0.0, 0.0, 1.0)
-    unit = 0.0
-    deviation = values.std()
-    skewed = deviation > 0 and ((values - values.mean()) ** 3).mean() / deviation**3 > 2 * _SKEWED
-    if values.min() >= 0 and skewed:
-        unit = float(values[values > 0].mean() * _LINEAR_BELOW)
-        values = np.log1p(values / unit)
-    spread = float(values.std())
-    return (
-        unit,
-        float(values.mean()),
-        spread if spread > 1e-9 * max(1.0, abs(float(values.mean()))) else 1.0,
-    )
-
-
-def _standardised(
-    values: NDArray[np.float64], unit: float, centre: float, spread: float
-) -> NDArray[np.float64]:
-    if unit:
-        values = np.sign(values) * np.log1p(np.abs(values) / unit)
-    # What was never seen before counts as average.
-    return np.nan_to_num((values - centre) / spread, nan=0.0)
-
-
-def _carried(values: NDArray[np.float64], first: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Each missing value replaced by the last one seen in its series (NaN where there is none)."""
-    if values.dtype == object:
-        return np.full(len(values), np.nan)
-    seen = np.where(np.isnan(values), -1, np.arange(len(values)))
-    last = np.maximum.accumulate(seen) if len(seen) else seen
-    return np.where(last >= first, values[np.maximum(last, 0)], np.nan)
-
-
-def _codes(panel: Panel, name: str, known: tuple[str, ...]) -> NDArray[np.int64]:
-    place: dict[Any, int] = {category: code for code, category in enumerate(known)}
-    values = panel.covariates[name]
-    codes = np.empty(len(values), dtype=np.int64)
-    for row, value in enumerate(values):
-        missing = value is None or value != value
-        code = -1 if missing else place.get(value)
-        if code is None:
-            owner = int(np.searchsorted(panel.starts, row, side="right")) - 1
-            raise DataError(
-                f"column {name!r} has a category that the model was not fitted with: {value!r} (series "
-                f"{panel.names[owner]!r}); known are {list(known)}. Refit, or make the value missing."
-            )
-        codes[row] = code
-    return codes
-
-
-def _all_missing(values: NDArray[Any]) -> bool:
-    return all(value is None or value != value for value in values)

@@ -1,4 +1,4 @@
-"""What the training loop needs: batches of chunks, and the pinball loss with missing values left out.
+"""Batches of chunks, and where forecasts are made from.
 
 A chunk gives a forecast from many of its steps, not only from its last: the encoder's work is shared, and a pass
 over the data yields some twelve times the examples. Every such step has the full lookback before it, as in use.
@@ -8,36 +8,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from gatewise.tasks.forecast.encoding import Encoded, Windows
-from gatewise.tasks.forecast.scaling import undo_scaling
+from gatewise.tasks.forecast.batches import Origins, all_channels, make_batch
+from gatewise.tasks.forecast.encoding import Encoded
 
-__all__ = ["ChunkSource", "Origins", "PinballObjective", "choose_origins", "forecast_scaled", "pinball"]
+__all__ = ["ChunkSource", "Origins", "choose_origins"]
 
 Whole = NDArray[np.int64]
 # Measured on beijing-air: forecasting from 12 steps of a 96-step chunk learns as fast per pass as from every step, at
 # a fifth of the decoder's work. The steps are drawn: evenly spaced ones would keep time with the season.
 CHUNK_POSITIONS = 12
 CHUNK_STEPS = 96
-_INFERENCE_BATCH = 1024
 # An epoch has at least so many steps; a small table is gone through several times for it.
 _FEWEST_STEPS = 20
 _LEAST_BATCH, _MOST_BATCH = 16, 256
-
-
-@dataclass(frozen=True)
-class Origins:
-    """Where forecasts are made from: series, and the last row within the series that is seen."""
-
-    series: Whole
-    rows: Whole
 
 
 class ChunkSource:
@@ -48,14 +37,20 @@ class ChunkSource:
         limits: (series,) rows at and after these, counted within the series, are held out.
         batch_size: chunks in a batch; None chooses by the number of chunks, 16 to 256.
         seed: for the order and the chunks' offsets.
+        channels: series of equal stamps that make one window; 1: each by itself.
     """
 
     # The rows of a batch lie in the second dimension.
     batch_dim = 1
 
-    def __init__(self, encoded: Encoded, limits: Whole, batch_size: int | None, seed: int) -> None:
-        self._encoded, self._limits, self._seed = encoded, limits, seed
+    def __init__(
+        self, encoded: Encoded, limits: Whole, batch_size: int | None, seed: int, channels: int = 1
+    ) -> None:
+        self._encoded, self._limits, self._seed, self._channels = encoded, limits, seed, channels
         lookback = encoded.encoder.lookback
+        if channels > 1:
+            # The first series stands for all: their stamps are equal.
+            limits = limits[:1]
         # In a short series even the first steps are used, with nothing before them.
         self._first = np.minimum(lookback - 1, limits // 2 - 1).clip(min=0)
         span = np.maximum(limits - 1 - self._first, 1)
@@ -74,6 +69,11 @@ class ChunkSource:
         """Batches in an epoch: one pass over the data, or several where one has few."""
         return self._steps * self._passes
 
+    @property
+    def windows_per_step(self) -> float:
+        """How many forecasts a step learns from, on average: the positions of its chunks."""
+        return len(self._series) * self._channels / self._steps * min(CHUNK_POSITIONS, self._reach)
+
     def batch(self, epoch: int, step: int) -> Mapping[str, Tensor]:
         """Batch number `step` of an epoch: chunks of this pass's order."""
         order, offsets = self._shuffled(epoch * self._passes + step // self._steps)
@@ -86,27 +86,27 @@ class ChunkSource:
             np.random.default_rng((self._seed, epoch, step)).choice(self._reach, count, replace=False)
         )
         lookback = self._encoded.encoder.lookback
+        if self._channels > 1:
+            series, first_origin = all_channels(first_origin, self._channels)
         begins = first_origin - (lookback - 1)
-        windows = self._encoded.windows(series, begins, lookback - 1 + self._reach, lookback - 1 + drawn)
-        origins = first_origin[None] + drawn[:, None]
-        target, counts = self._encoded.targets(series, origins, self._limits[series])
+        batch = make_batch(
+            self._encoded,
+            series,
+            begins,
+            lookback - 1 + self._reach,
+            lookback - 1 + drawn,
+            self._limits[series],
+        )
         # Steps before the first one that is meant to be used come from the random offset alone.
-        counts &= (origins >= self._first[series])[..., None]
-        constants = {
-            f"scale_{name}": value[None] for name, value in self._encoded.scaler.constants(series).items()
-        }
-        return {
-            **_named(windows),
-            "target": torch.from_numpy(target.astype(np.float32)),
-            "counts": torch.from_numpy(counts),
-            **constants,
-        }
+        first = np.broadcast_to(self._first, self._limits.shape)[series]
+        early = torch.from_numpy(first_origin + drawn[:, None] < first)
+        return batch | {"counts": batch["counts"] & ~early[..., None]}
 
     def fingerprint(self) -> str:
         """Tells one data set, split and batch order from another."""
-        digest = hashlib.sha256(self._encoded.inputs.numpy().tobytes())
-        digest.update(self._encoded.panel.starts.tobytes() + self._limits.tobytes())
-        digest.update(f"{self.batch_size} {self._seed} {self._encoded.encoder}".encode())
+        digest = hashlib.sha256(self._encoded.fingerprint().encode())
+        digest.update(self._limits.tobytes())
+        digest.update(f"{self.batch_size} {self._seed}".encode())
         return digest.hexdigest()
 
     def _shuffled(self, number: int) -> tuple[Whole, Whole]:
@@ -121,99 +121,6 @@ class ChunkSource:
         return self._order[1], self._order[2]
 
 
-def _named(windows: Windows) -> dict[str, Tensor]:
-    # Every tensor has the batch as its second dimension, where data-parallel training cuts.
-    return {
-        "inputs": windows.inputs,
-        "calendar": windows.calendar,
-        "last": windows.last,
-        "season": windows.season,
-        "positions": windows.positions[:, None].expand(-1, windows.inputs.shape[1]),
-    }
-
-
-def _windows(batch: Mapping[str, Tensor]) -> Windows:
-    names = ("inputs", "calendar", "last", "season")
-    return Windows(*(batch[name] for name in names), positions=batch["positions"][:, 0])
-
-
-def pinball(
-    quantiles: Float[Tensor, "*shape levels"],
-    target: Float[Tensor, "*shape"],
-    counts: Bool[Tensor, "*shape"],
-    levels: tuple[float, ...],
-) -> Float[Tensor, ""]:
-    """Mean pinball loss (Koenker & Bassett 1978) over the levels and the values that count.
-
-    Args:
-        quantiles: one per level, last dimension.
-        target: what came.
-        counts: whether a value counts; missing ones do not.
-        levels: in 0 to 1.
-    """
-    level = torch.tensor(levels, dtype=quantiles.dtype, device=quantiles.device)
-    error = target[..., None] - quantiles
-    loss = torch.maximum(level * error, (level - 1) * error).mean(-1)
-    return torch.where(counts, loss, 0.0).sum() / counts.sum().clamp(min=1)
-
-
-class PinballObjective:
-    """Pinball loss in the target's own unit by series' standard deviation; validated on the held-out span.
-
-    Args:
-        encoded: the data, the held-out span included.
-        validation: the origins to validate from.
-        log: whether the scaling takes a logarithm.
-        levels: the quantiles' levels.
-        network: what else tells one run from another: the cell, the dropout.
-    """
-
-    def __init__(
-        self,
-        encoded: Encoded,
-        validation: Origins,
-        *,
-        log: bool,
-        levels: tuple[float, ...],
-        network: str = "",
-    ) -> None:
-        self._encoded, self._validation, self._log, self._levels = encoded, validation, log, levels
-        self._network = network
-
-    def fingerprint(self) -> str:
-        """Tells one objective from another."""
-        digest = hashlib.sha256(f"{self._log} {self._levels} {self._network}".encode())
-        digest.update(self._validation.series.tobytes() + self._validation.rows.tobytes())
-        return digest.hexdigest()
-
-    def loss(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-        """The training loss of one batch."""
-        constants = {name[6:]: value[0] for name, value in batch.items() if name.startswith("scale_")}
-        quantiles = undo_scaling(model(_windows(batch)).float(), constants, log=self._log)
-        target = undo_scaling(batch["target"], constants, log=self._log)
-        return pinball(quantiles, target, batch["counts"], self._levels)
-
-    def weight(self, batch: Mapping[str, Tensor]) -> float:
-        """How many values the mean in `loss` is taken over."""
-        return float(batch["counts"].sum())
-
-    def validate(self, model: nn.Module) -> dict[str, float]:
-        """Pinball loss and MAE in the target's unit by the series' standard deviation."""
-        quantiles = forecast_scaled(model, self._encoded, self._validation)
-        series = self._validation.series
-        size = self._encoded.scaler.size[series][:, None]
-        values = self._encoded.scaler.inverse(quantiles, series) / size[..., None]
-        scaled, counts = self._encoded.targets(
-            series, self._validation.rows[None], self._encoded.panel.lengths[series]
-        )
-        target = self._encoded.scaler.inverse(scaled[0], series) / size
-        error = target[..., None] - values
-        level = np.array(self._levels)
-        loss = np.maximum(level * error, (level - 1) * error).mean(-1)[counts[0]].mean()
-        middle = self._levels.index(0.5)
-        return {"loss": float(loss), "mae": float(np.abs(error[..., middle])[counts[0]].mean())}
-
-
 def choose_origins(first: Whole, last: Whole, most: int) -> Origins:
     """Origins first[i] to last[i] (inclusive) of every series, every so many rows that there are at most `most`."""
     counts = np.maximum(last - first + 1, 0)
@@ -224,21 +131,3 @@ def choose_origins(first: Whole, last: Whole, most: int) -> Origins:
     # With more series than that, some go without.
     some = slice(None, None, max(1, -(-len(chosen) // most)))
     return Origins(series.astype(np.int64)[some], chosen[some])
-
-
-def forecast_scaled(model: nn.Module, encoded: Encoded, origins: Origins) -> NDArray[np.float64]:
-    """Scaled quantiles of shape (origins, horizon, levels), each from its own window of `lookback` rows.
-
-    The model must be in eval mode.
-    """
-    lookback = encoded.encoder.lookback
-    device = next(model.parameters()).device
-    parts = []
-    with torch.no_grad():
-        for begin in range(0, len(origins.series), _INFERENCE_BATCH):
-            part = slice(begin, begin + _INFERENCE_BATCH)
-            begins = origins.rows[part] - (lookback - 1)
-            windows = encoded.windows(origins.series[part], begins, lookback, np.array([lookback - 1]))
-            batch = {name: value.to(device) for name, value in _named(windows).items()}
-            parts.append(model(_windows(batch))[0].double().cpu().numpy())
-    return np.concatenate(parts) if parts else np.zeros((0, encoded.encoder.horizon, 0))

@@ -1,0 +1,117 @@
+"""What training minimises, with missing values left out: pinball, squared or absolute error, or a likelihood."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from gatewise.tasks.forecast.batches import Origins, to_windows
+from gatewise.tasks.forecast.encoding import Encoded
+from gatewise.tasks.forecast.inference import forecast_scaled
+from gatewise.tasks.forecast.plan import NetworkPlan
+from gatewise.tasks.forecast.scaling import undo_scaling
+
+__all__ = ["ForecastObjective", "mean_counted", "pinball"]
+
+
+def pinball(
+    quantiles: Float[Tensor, "*shape levels"],
+    target: Float[Tensor, "*shape"],
+    counts: Bool[Tensor, "*shape"],
+    levels: tuple[float, ...],
+) -> Float[Tensor, ""]:
+    """Mean pinball loss (Koenker & Bassett 1978) over the levels and the values that count.
+
+    Args:
+        quantiles: one per level, last dimension.
+        target: what came.
+        counts: whether a value counts; missing ones do not.
+        levels: in 0 to 1.
+    """
+    level = torch.tensor(levels, dtype=quantiles.dtype, device=quantiles.device)
+    error = target[..., None] - quantiles
+    return mean_counted(torch.maximum(level * error, (level - 1) * error).mean(-1), counts)
+
+
+def mean_counted(loss: Float[Tensor, "*shape"], counts: Bool[Tensor, "*shape"]) -> Float[Tensor, ""]:
+    """The mean over the values that count; 0 where none does."""
+    return torch.where(counts, loss, 0.0).sum() / counts.sum().clamp(min=1)
+
+
+class ForecastObjective:
+    """The plan's loss; validated on the held-out span by the same measure of what is forecast.
+
+    Errors are in the target's own unit by the series' standard deviation. Under a squared or absolute error the
+    point forecast learns from that error alone, and the gaps of the quantiles from the pinball loss around it.
+    A likelihood is validated by the pinball loss of the forecasts that it leads to: for deepar the likelihood of one
+    step says little of paths.
+
+    Args:
+        encoded: the data, the held-out span included.
+        validation: the origins to validate from.
+        log: whether the scaling takes a logarithm.
+        plan: says the loss, and tells one run from another.
+    """
+
+    def __init__(self, encoded: Encoded, validation: Origins, *, log: bool, plan: NetworkPlan) -> None:
+        self._encoded, self._validation, self._log, self._plan = encoded, validation, log, plan
+
+    def fingerprint(self) -> str:
+        """Tells one objective from another."""
+        plan = replace(self._plan, engine="auto")
+        digest = hashlib.sha256(f"{self._log} {plan} {plan.program.to_json()}".encode())
+        digest.update(self._validation.series.tobytes() + self._validation.rows.tobytes())
+        return digest.hexdigest()
+
+    def loss(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+        """The training loss of one batch."""
+        plan, windows, counts = self._plan, to_windows(batch, log=self._log), batch["counts"]
+        if plan.loss == "likelihood":
+            found = model.log_prob(windows, batch["target"], counts)  # type: ignore[operator]
+            return mean_counted(-found, counts[..., : found.shape[-1]])
+        scale = windows.scale
+        constants = {} if scale is None else scale.constants
+        quantiles = undo_scaling(model(windows).float(), constants, log=self._log)
+        target = undo_scaling(batch["target"], constants, log=self._log)
+        if plan.loss == "pinball":
+            return pinball(quantiles, target, counts, plan.levels)
+        middle = plan.levels.index(0.5)
+        error = target - quantiles[..., middle]
+        loss = mean_counted(error.square() if plan.loss == "mse" else error.abs(), counts)
+        if len(plan.levels) > 1:
+            # The gaps are learned around a point that they do not move.
+            point = quantiles[..., middle : middle + 1]
+            loss = loss + pinball(quantiles - point + point.detach(), target, counts, plan.levels)
+        return loss
+
+    def weight(self, batch: Mapping[str, Tensor]) -> float:
+        """How many values the mean in `loss` is taken over."""
+        one = self._plan.architecture == "deepar" and not self._plan.revin
+        return float(batch["counts"][..., : 1 if one else None].sum())
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """The loss, and the MAE, in the target's unit by the series' standard deviation."""
+        quantiles = forecast_scaled(model, self._encoded, self._validation)
+        series = self._validation.series
+        size = self._encoded.scaler.size[series][:, None]
+        values = self._encoded.scaler.inverse(quantiles, series) / size[..., None]
+        scaled, counts = self._encoded.targets(
+            series, self._validation.rows[None], self._encoded.panel.lengths[series]
+        )
+        target = self._encoded.scaler.inverse(scaled[0], series) / size
+        error = target[..., None] - values
+        level = np.array(self._plan.levels)
+        middle = self._plan.levels.index(0.5)
+        mae = float(np.abs(error[..., middle])[counts[0]].mean())
+        if self._plan.loss == "mse":
+            return {"loss": float(np.square(error[..., middle])[counts[0]].mean()), "mae": mae}
+        if self._plan.loss == "mae":
+            return {"loss": mae, "mae": mae}
+        loss = np.maximum(level * error, (level - 1) * error).mean(-1)[counts[0]].mean()
+        return {"loss": float(loss), "mae": mae}
