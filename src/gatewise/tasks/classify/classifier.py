@@ -31,8 +31,8 @@ class SequenceClassifier(ClassifierMixin, Estimator):
     training sequences is held back to stop early and to calibrate the probabilities (one temperature, Guo et al. 2017).
 
     Numbers are scaled by what training showed of each channel. Missing values (missing="mask") are carried forward,
-    and the network is told which were observed and how long ago; a cell that reads this for itself, such as "gru_d" (Che
-    et al. 2018), is fed it as its own inputs. Rows that are not evenly spaced in time add the time since the row
+    and the network is told which were observed and how long ago; a cell that reads this for itself, such as "gru_d"
+    (Che et al. 2018), is fed it as its own inputs. Rows that are not evenly spaced in time add the time since the row
     before. Categories (columns of text) are embedded; one that was not seen in training shares one embedding with the
     rare ones, which a little of the training passes for (unseen="unknown"), or is refused (unseen="error").
 

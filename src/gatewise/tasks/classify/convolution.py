@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 __all__ = ["FrontEnd", "FullyConvolutional"]
 
 Steps = Float[Tensor, "time batch width"]
+Features = Float[Tensor, "time batch features"]
 There = Bool[Tensor, "time batch"]
 _FRONT_KERNEL, _FRONT_LAYERS = 5, 2
 # Karim et al. 2019, section III: kernels of 8, 5 and 3; filters 128, 256, 128; squeeze and excite by 16.
@@ -30,13 +33,13 @@ class FrontEnd(nn.Module):
         super().__init__()
         widths = [inputs] + [filters] * _FRONT_LAYERS
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(before, after, _FRONT_KERNEL) for before, after in zip(widths, widths[1:], strict=False)
+            nn.Conv1d(before, after, _FRONT_KERNEL) for before, after in pairwise(widths)
         )
         self.norms = nn.ModuleList(nn.LayerNorm(filters) for _ in range(_FRONT_LAYERS))
         self.dropout = nn.Dropout(dropout)
         self.before = _FRONT_KERNEL - 1 if causal else (_FRONT_KERNEL - 1) // 2
 
-    def forward(self, steps: Steps, there: There) -> Steps:
+    def forward(self, steps: Steps, there: There) -> Features:
         """All steps; those that are not there are zero, before and after each layer."""
         steps = torch.where(there[..., None], steps, 0.0)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
@@ -78,7 +81,7 @@ class FullyConvolutional(nn.Module):
         self.gates = nn.ModuleList(_Excite(width) for width in widths[1:-1])
         self.width = widths[-1]
 
-    def forward(self, steps: Steps, there: There) -> Steps:
+    def forward(self, steps: Steps, there: There) -> Features:
         """Features of all steps; pool them over time by their mean."""
         steps = torch.where(there[..., None], steps, 0.0)
         for index, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
@@ -102,7 +105,7 @@ class _Excite(nn.Module):
         return steps * torch.sigmoid(self.up(F.relu(self.down(mean))))
 
 
-def _convolve(convolution: nn.Module, steps: Steps, before: int) -> Steps:
+def _convolve(convolution: nn.Module, steps: Steps, before: int) -> Features:
     """The same number of steps out as in: zeros are put before and after."""
     size: int = convolution.kernel_size[0]  # type: ignore[index,assignment]
     padded = F.pad(steps.permute(1, 2, 0), (before, size - 1 - before))

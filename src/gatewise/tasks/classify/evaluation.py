@@ -22,6 +22,7 @@ _BINS = 10
 # A difference within so many standard errors is called a tie.
 _STANDARD_ERRORS = 2.0
 _LEAST = 1e-15
+_BY_CLASS = ("precision", "recall", "f1", "count")
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,10 @@ class ClassEvaluation:
         """The table of scores and the verdict, as plain text."""
         header, *rows = table_rows(self)
         widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-        lines = ["  ".join(f"{cell:>{w}}" if i else f"{cell:{w}}" for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
-                 for row in (header, *rows)]  # fmt: skip
+        lines = []
+        for row in (header, *rows):
+            padded = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
+            lines.append("  ".join([row[0].ljust(widths[0]), *padded[1:]]))
         return "\n".join([*lines, self.verdict])
 
 
@@ -219,7 +222,7 @@ def judge(
         classes=classes,
         confusion=confusion,
         by_class={
-            name: {key: float(one[index]) for key, one in zip(("precision", "recall", "f1", "count"), numbers, strict=True)}
+            name: {key: float(one[index]) for key, one in zip(_BY_CLASS, numbers, strict=True)}
             for index, name in enumerate(classes)
         },
         labels=len(truth),

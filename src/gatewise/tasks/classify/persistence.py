@@ -152,7 +152,7 @@ def _weight_config(class_weight: Any) -> Any:
 
 
 def _weight(stored: Any) -> Any:
-    return {key: value for key, value in stored} if isinstance(stored, list) else stored
+    return dict(stored) if isinstance(stored, list) else stored
 
 
 def _plain(value: Any) -> Any:

@@ -45,8 +45,8 @@ def report_html(classifier: SequenceClassifier, notes: ClassNotes, *, folder: st
                 figures.plot_training(classifier.history_, classifier.best_epoch_),
                 "loss and accuracy by epoch",
             ),
-            note=f"Held back to stop early and to calibrate: {classifier.validation_}. These are not the sequences that "
-            "the scores are computed from.",
+            note=f"Held back to stop early and to calibrate: {classifier.validation_}. The scores are not computed "
+            "from these.",
         ),
         _data_section(classifier, notes),
         _settings_section(classifier, seconds),
@@ -112,7 +112,7 @@ def _scores_section(evaluation: ClassEvaluation, notes: ClassNotes) -> str:
         table(table_rows(evaluation), own=0),
         note=f"{evaluation.labels:,} labels of {evaluation.sequences:,} sequences"
         + (f" ({notes.tested_on})" if notes.tested_on else "")
-        + ", the same for all methods. The majority class is that of the training labels, and its probabilities are their "
+        + ", the same for all methods. The majority class is that of the training labels, its probabilities are their "
         "shares. Calibration error: mean distance between stated probability and the share that was right.",
     )
 

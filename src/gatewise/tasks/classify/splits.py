@@ -48,7 +48,7 @@ def hold_out(labels: Whole, groups: Any, share: float, seed: int) -> tuple[Whole
     for one in np.unique(labels):
         own = generator.permutation(np.flatnonzero(labels == one))
         # A class of one stays in training; of several, at least one is held back.
-        held.append(own[: max(int(round(len(own) * share)), min(1, len(own) - 1))])
+        held.append(own[: max(round(len(own) * share), min(1, len(own) - 1))])
     chosen = np.sort(np.concatenate(held)).astype(np.int64)
     if not len(chosen):
         chosen = generator.permutation(count)[:1].astype(np.int64)

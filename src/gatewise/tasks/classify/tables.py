@@ -51,8 +51,8 @@ def group_values(sequences: Sequences, groups: Any, X: Any, identity: str) -> ND
     for name, piece in zip(sequences.ids, sequences.split(values), strict=True):
         if len(np.unique(piece)) > 1:
             raise DataError(
-                f"column {groups!r}: sequence {name!r} lies in several groups ({piece[0]!r}, {piece[piece != piece[0]][0]!r})"
-                "; a sequence belongs to one"
+                f"column {groups!r}: sequence {name!r} lies in several groups ({', '.join(np.unique(piece)[:3])}); a "
+                "sequence belongs to one"
             )
         found.append(piece[0])
     return np.array(found)
@@ -66,8 +66,8 @@ def join(first: Sequences, second: Sequences) -> Sequences:
     """
     if (first.channels, first.categories, first.timed) != (second.channels, second.categories, second.timed):
         raise DataError(
-            f"validation: the channels {list((*first.channels, *first.categories))} are expected, as in X, came "
-            f"{list((*second.channels, *second.categories))}"
+            f"validation: the channels {[*first.channels, *first.categories]} are expected, as in X, came "
+            f"{[*second.channels, *second.categories]}"
         )
     return replace(
         first,
