@@ -13,7 +13,16 @@ from gatewise.store import atomic_write
 __all__ = ["RunFolder"]
 
 _RUN = "run.json"
-_FILES = ("config.json", "model.safetensors", "card.md", "report.html", "metrics.json", "forecast.png", _RUN)
+_FILES = (
+    "config.json",
+    "model.safetensors",
+    "card.md",
+    "report.html",
+    "metrics.json",
+    "forecast.png",
+    "confusion.png",
+    _RUN,
+)
 
 
 class RunFolder:
