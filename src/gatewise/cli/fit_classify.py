@@ -136,7 +136,9 @@ def print_scores(evaluation: ClassEvaluation) -> None:
     output.print(f"{evaluation.labels:,} labels of {evaluation.sequences:,} sequences", soft_wrap=True)
     for index, line in enumerate(lines):
         output.print(line, markup=False, soft_wrap=True, style="bold" if index == 1 else "")
-    output.print(verdict, markup=False, style="green" if evaluation.beats_trivial else "yellow", soft_wrap=True)
+    output.print(
+        verdict, markup=False, style="green" if evaluation.beats_trivial else "yellow", soft_wrap=True
+    )
 
 
 def _finish(

@@ -193,6 +193,8 @@ class SequenceClassifier(ClassifierMixin, Estimator):
         self._remember(fit_classifier(data, options))
         if sequences.form == "matrix":
             self.n_features_in_ = int(sequences.lengths[0])
+        elif hasattr(self, "n_features_in_"):
+            del self.n_features_in_
         return self
 
     @no_type_check
@@ -362,10 +364,17 @@ class SequenceClassifier(ClassifierMixin, Estimator):
     def _known(self, X: Any, apart: tuple[str, ...] = (), y: Any = None) -> Sequences:
         """Sequences of the kind that was fitted."""
         self._require_fitted("fitted_")
-        sequences = self._sequences(X, apart, y)
-        if (sequences.form == "table") != (self.fitted_.form == "table"):
-            came, fitted = ("a table", "arrays") if sequences.form == "table" else ("arrays", "a table")
+        if is_frame(X) != (self.fitted_.form == "table"):
+            came, fitted = ("a table", "arrays") if is_frame(X) else ("arrays", "a table")
             raise DataError(f"X: the model was fitted to {fitted}, came {came}; pass {fitted}")
+        sequences = self._sequences(X, apart, y)
+        columns = getattr(self, "n_features_in_", None)
+        if columns is not None and sequences.form == "matrix" and sequences.lengths[0] != columns:
+            raise DataError(
+                f"X has {sequences.lengths[0]} features, but {type(self).__name__} is expecting {columns} features as "
+                "input: columns are steps; for sequences of another length pass a list of arrays, or an array of "
+                "shape (samples, time, 1)"
+            )
         return sequences
 
     def _labelled(self, X: Any, y: Any, apart: tuple[str, ...] = ()) -> tuple[Sequences, NDArray[np.int64]]:

@@ -28,7 +28,8 @@ def plot_confusion(evaluation: ClassEvaluation) -> Figure:
         axes.grid(visible=False)
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="equal")
         names = [_short(name) for name in evaluation.classes]
-        axes.set_xticks(range(len(names)), names, rotation=45 if max(map(len, names)) > 4 else 0)
+        slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+        axes.set_xticks(range(len(names)), names, **(slanted if max(map(len, names)) > 4 else {}))
         axes.set_yticks(range(len(names)), names)
         if len(names) <= _MOST_NUMBERED:
             for (row, column), count in np.ndenumerate(counts):

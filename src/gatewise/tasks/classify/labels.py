@@ -41,7 +41,10 @@ def label_values(sequences: Sequences, y: Any, output: str, X: Any, column: str)
             "but the target y is None)"
         )
     if output == "sequence":
-        labels = column_or_1d(_array(y), warn=True)
+        try:
+            labels = column_or_1d(_array(y), warn=True)
+        except ValueError as error:
+            raise DataError(f'y: {error} For one label for each step say output="step".') from error
         if len(labels) != len(sequences):
             raise DataError(
                 f"y: one label for each of the {len(sequences)} sequences is expected, came {len(labels)}"
@@ -173,16 +176,26 @@ def _one_each(sequences: Sequences, labels: NDArray[Any], name: str) -> NDArray[
 def _array(y: Any) -> NDArray[Any]:
     if is_frame(y) or hasattr(y, "to_numpy"):
         return np.asarray(y.to_numpy())
+    if isinstance(y, list | tuple) and y and np.ndim(y[0]) == 0:
+        # Not by numpy, which would turn a number beside a text into a text.
+        found = np.empty(len(y), dtype=object)
+        found[:] = y
+        return _unboxed(found)
     array = np.asarray(y)
     return array if array.dtype.kind != "O" else _unboxed(array)
 
 
 def _unboxed(labels: NDArray[Any]) -> NDArray[Any]:
-    """Labels in a type of their own where all are there; objects where some are missing."""
+    """Labels in a type of their own where all are there and alike; objects otherwise."""
     if labels.dtype != object or labels.ndim != 1 or not len(labels) or not _there(labels).all():
         return labels
-    kinds = {type(one) for one in labels.tolist()}
-    return np.array(labels.tolist()) if len(kinds) == 1 else labels
+    listed = labels.tolist()
+    alike = len({type(one) for one in listed}) == 1 or all(_is_number(one) for one in listed)
+    return np.array(listed) if alike else labels
+
+
+def _is_number(one: object) -> bool:
+    return isinstance(one, int | float | np.number) and not isinstance(one, bool)
 
 
 def _there(labels: NDArray[Any]) -> NDArray[np.bool_]:
