@@ -140,7 +140,7 @@ def sequences_from_frame(
     missing: MissingRule = "error",
     *,
     identity: str = ID,
-    time: str = TIME,
+    time: str | None = TIME,
     leave_out: Sequence[str] = (),
     columns: tuple[tuple[str, ...], tuple[str, ...]] | None = None,
 ) -> Sequences:
@@ -154,7 +154,7 @@ def sequences_from_frame(
         missing: "error" or "mask".
         identity: the column with the sequence's name.
         time: the column with the time: dates, text of the form 2024-01-31 13:00, or numbers. A table without it is
-            taken in the order of its rows.
+            taken in the order of its rows, as is every table with None.
         leave_out: columns that are neither channels nor categories.
         columns: the names of the channels and of the categories that are expected; None: all that are there.
 
@@ -165,8 +165,8 @@ def sequences_from_frame(
     frame, kind = open_frame(data)
     _check_table(frame, identity, time)
     ids, codes = _codes(frame.get_column(identity).to_list(), identity)
-    timed = time in frame.columns
-    times = _table_times(frame, time) if timed else np.zeros(len(codes))
+    timed = time is not None and time in frame.columns
+    times = _table_times(frame, str(time)) if timed else np.zeros(len(codes))
     order = np.lexsort((np.arange(len(codes)), times, codes)).astype(np.int64)
     starts = np.searchsorted(codes[order], np.arange(len(ids) + 1)).astype(np.int64)
     own = times[order]
@@ -275,13 +275,13 @@ def _counted(lengths: Whole) -> NDArray[np.float64]:
     return (np.arange(lengths.sum()) - np.repeat(begins, lengths)).astype(np.float64)
 
 
-def _check_table(frame: Any, identity: str, time: str) -> None:
+def _check_table(frame: Any, identity: str, time: str | None) -> None:
     if identity not in frame.columns:
         raise DataError(
             f"the table has no column {identity!r}, which says which sequence a row belongs to; it has "
             f"{list(frame.columns)}. Name yours with id_column."
         )
-    if time != TIME and time not in frame.columns:
+    if time is not None and time != TIME and time not in frame.columns:
         raise DataError(
             f"the table has no column {time!r}, which was named as the time (time_column); it has "
             f"{list(frame.columns)}"

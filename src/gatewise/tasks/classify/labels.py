@@ -82,11 +82,12 @@ def find_classes(labels: NDArray[Any], output: str) -> NDArray[Any]:
     own = _plain(labels[there])
     if not len(own):
         raise DataError("y: no label at all; there is nothing to learn")
+    kinds = {type(one).__name__ for one in own.tolist()}
+    if len(kinds) > 1:
+        raise DataError(f"y: labels of one kind are expected (all text or all numbers), came {sorted(kinds)}")
     try:
         check_classification_targets(own)
         return np.unique(own)
-    except TypeError as error:
-        raise DataError(f"y: labels of one kind are expected (all text or all numbers); {error}") from error
     except ValueError as error:
         raise DataError(f"y: classes are expected; {error}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -66,9 +67,16 @@ def _by_group(labels: Whole, groups: NDArray[Any], share: float, seed: int) -> t
         raise DataError(
             "groups: at least 2 groups are needed, one to learn from and one to stop by, came one; leave groups out"
         )
-    folds = min(several, max(2, round(1 / share)))
+    # No more folds than the most frequent class has members: scikit-learn refuses that, and rightly.
+    most = int(np.unique(labels, return_counts=True)[1].max())
+    folds = max(2, min(several, most, round(1 / share)))
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    options = [held for _, held in splitter.split(np.zeros(len(labels)), labels, named)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a class with fewer members than folds is missing in some of them
+        options = [
+            held
+            for _, held in splitter.split(np.zeros(len(labels)), labels if most > 1 else named * 0, named)
+        ]
     # The fold with the most classes, then the one whose size comes nearest to what was asked for.
     wanted = share * len(labels)
     chosen = max(options, key=lambda held: (len(np.unique(labels[held])), -abs(len(held) - wanted)))
