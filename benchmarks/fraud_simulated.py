@@ -6,10 +6,10 @@
 The transactions are drawn by `gatewise.tasks.recipes.simulate_transactions`; nobody ever paid them, and what is reached
 here says nothing of any bank's data. The protocol, the same for every method:
 
-- 1,500 cards over 60 days; cards 0 to 999 to learn from, the others to be judged on. Whole cards are held back from the
-  former to stop early and to calibrate.
-- Both methods are told whether a card used a merchant or a country before. Gradient boosting (scikit-learn) reads counts
-  and sums over the last hour, day and week as well, and is calibrated on the same share of held-back cards.
+- 1,500 cards over 60 days; cards 0 to 999 to learn from, the others to be judged on. Whole cards are held back from
+  the former to stop early and to calibrate.
+- Both methods are told whether a card used a merchant or a country before. Gradient boosting (scikit-learn) reads
+  counts and sums over the last hour, day and week as well, and is calibrated on the same share of held-back cards.
 - An alarm costs 10, a missed fraud its amount; an alarm is raised where probability times amount is above 10.
 """
 
