@@ -110,7 +110,8 @@ def _cut(whole: Sequences, window: int) -> Windows:
         done = first
         while done < length:
             upto = min(done + stride, length)
-            begins.append(start + max(0, upto - window))
+            # Always as far back, however many records follow: what is said of a record must not change with them.
+            begins.append(start + max(0, done - window // 2))
             ends.append(start + upto)
             owners.append(index)
             fresh.append(start + done)

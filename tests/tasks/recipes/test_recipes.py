@@ -140,6 +140,32 @@ def test_what_only_the_history_tells_is_found(detector) -> None:
     assert worse.to_dict()["scores"]["coin"]["recall"] == 0
 
 
+def test_record_by_record_equals_the_table(detector) -> None:
+    table = logins(150, seed=5)
+    expected = detector.predict_proba(table)
+    stream = detector.stream()
+    found = [
+        stream.push({"outcome": row.outcome}, entity=row.host, time=float(row.at))
+        for row in table.itertuples()
+    ]
+    # float32 through at most 10 steps of products over at most 20 numbers.
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+    assert len(stream) == table["host"].nunique()
+    stream.forget(table["host"][0])
+    assert len(stream) == table["host"].nunique() - 1
+    with pytest.raises(DataError, match="say whose this one is"):
+        stream.push({"outcome": "no"}, time=0.0)
+
+
+def test_what_is_said_does_not_change_when_more_comes(detector) -> None:
+    table = logins(150, seed=6)
+    order = table.groupby("host").cumcount().to_numpy()
+    early = order < 13
+    np.testing.assert_allclose(
+        detector.predict_proba(table[early]), detector.predict_proba(table)[early], atol=1e-5
+    )
+
+
 def test_kinds_can_be_held_back() -> None:
     found = RecordDetector(
         quick(),

@@ -18,7 +18,8 @@ from gatewise.nn.arguments import no_type_check
 from gatewise.tasks.base import Estimator
 from gatewise.tasks.classify import SequenceClassifier
 from gatewise.tasks.classify.splits import hold_out
-from gatewise.tasks.recipes.evaluation import NEVER, RecordEvaluation, measure_alarms
+from gatewise.tasks.recipes.evaluation import ALWAYS, NEVER, RecordEvaluation, measure_alarms, verdict_of
+from gatewise.tasks.recipes.streaming import RecordStream
 from gatewise.tasks.recipes.thresholds import RULES, best_f1_threshold, false_alarm_threshold, worth_an_alarm
 
 __all__ = ["RecordDetector"]
@@ -54,6 +55,7 @@ class RecordDetector(Estimator):
         classifier_: the fitted classifier.
         threshold_: the probability above which an alarm is raised; None with rule="cost".
         kinds_: the kinds of bad records that training showed.
+        bad_share_: the share of bad records in training.
 
     Example:
         >>> from gatewise.tasks.recipes import simulate_transactions
@@ -133,6 +135,7 @@ class RecordDetector(Estimator):
         self.columns_ = (windows.sequences.channels, windows.sequences.categories)
         trained = np.unique(windows.record[windows.sequences.rows_of(kept)])
         self.kinds_ = tuple(sorted(set(kinds[trained][bad[trained]].tolist())))
+        self.bad_share_ = float(bad[trained].mean())
         self.threshold_ = self._threshold(windows, held, bad)
         return self
 
@@ -152,9 +155,14 @@ class RecordDetector(Estimator):
         """Whether each record raises an alarm, (records,)."""
         return self._alarms(self.predict_proba(X), self._loss(X))
 
+    def stream(self) -> RecordStream:
+        """Records as they arrive: `push(record, entity=..., time=...)` gives each one's probability, as in batches."""
+        self._require_fitted("classifier_")
+        return RecordStream(self.classifier_, self.window, grouped=self.entity_column is not None)
+
     @no_type_check
     def evaluate(self, X: Any, *, at: tuple[int, ...] = (100,)) -> RecordEvaluation:
-        """Compare with the labels of a table, beside never raising an alarm.
+        """Compare with the labels of a table, beside never and always raising an alarm.
 
         Args:
             X: a table as in `fit`, of other records.
@@ -167,10 +175,11 @@ class RecordDetector(Estimator):
         name = self.classifier_.fitted_.network.plan.program.name
         asked = tuple(min(int(k), len(bad)) for k in at)
         cost = float(self.alarm_cost)
-        never = np.zeros(len(bad), dtype=bool)
+        none = np.zeros(len(bad), dtype=bool)
         scores = {
             name: measure_alarms(probabilities, alarms, bad, loss, cost, asked),
-            NEVER: measure_alarms(np.zeros(len(bad)), never, bad, loss, cost, asked),
+            NEVER: measure_alarms(np.zeros(len(bad)), none, bad, loss, cost, asked),
+            ALWAYS: measure_alarms(np.ones(len(bad)), ~none, bad, loss, cost, asked),
         }
         by_kind = {
             kind: {
@@ -180,17 +189,9 @@ class RecordDetector(Estimator):
             }
             for kind in sorted(set(kinds[bad].tolist()))
         }
-        own, trivial = scores[name], scores[NEVER]
-        verdict = (
-            f"Alarms cost {own.cost:,.0f} against {trivial.cost:,.0f} for never raising one: the model "
-            f"{'is worth it' if own.cost < trivial.cost else 'is NOT worth it'}. Accuracy {own.accuracy:.1%} against "
-            f"{trivial.accuracy:.1%}"
-            + (
-                " for the majority class."
-                if own.accuracy > trivial.accuracy
-                else ": it does NOT beat the majority class."
-            )
-        )
+        # The majority class of the training records is one of the two: never, or always, an alarm.
+        majority = ALWAYS if self.bad_share_ > 0.5 else NEVER
+        verdict = verdict_of(scores, name, majority)
         return RecordEvaluation(
             name, scores, by_kind, len(bad), int(bad.sum()), probabilities, bad, loss, cost, verdict
         )

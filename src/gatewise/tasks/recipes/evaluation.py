@@ -12,9 +12,9 @@ from sklearn import metrics
 
 from gatewise.tasks.recipes.thresholds import costs
 
-__all__ = ["NEVER", "AlarmScores", "RecordEvaluation", "measure_alarms"]
+__all__ = ["ALWAYS", "NEVER", "AlarmScores", "RecordEvaluation", "measure_alarms", "verdict_of"]
 
-NEVER = "never an alarm"
+NEVER, ALWAYS = "never an alarm", "always an alarm"
 Scores = Float[np.ndarray, " records"]
 Flags = Bool[np.ndarray, " records"]
 
@@ -48,7 +48,7 @@ class RecordEvaluation:
 
     Args:
         model: the model's name in tables.
-        scores: method -> scores: the model, then never an alarm (the majority class), then what was added.
+        scores: method -> scores: the model, then never and always an alarm, then what was added.
         by_kind: kind of bad record -> recall and count, and whether training had shown it.
         records, bad: how many came.
         probabilities, truth, loss: of every record, for curves and for other methods.
@@ -150,6 +150,20 @@ def measure_alarms(
         average_precision=float(metrics.average_precision_score(bad, probabilities)) if both else None,
         precision_at={k: float(bad[order[:k]].mean()) for k in at},
         cost=costs(alarms, bad, loss, alarm_cost),
+    )
+
+
+def verdict_of(scores: dict[str, AlarmScores], model: str, majority: str) -> str:
+    """Whether the model's alarms are worth what they cost, and whether it beats the majority class, in words."""
+    own = scores[model]
+    cheapest = min((NEVER, ALWAYS), key=lambda name: scores[name].cost)
+    worth = own.cost < scores[cheapest].cost
+    beats = own.accuracy > scores[majority].accuracy
+    return (
+        f"Alarms and misses cost {own.cost:,.0f} against {scores[cheapest].cost:,.0f} for {cheapest}: the model "
+        f"{'is worth it' if worth else 'is NOT worth it'}. Accuracy {own.accuracy:.1%} against "
+        f"{scores[majority].accuracy:.1%} for {majority}, the majority class"
+        + ("." if beats else ", which it does NOT beat.")
     )
 
 

@@ -32,6 +32,7 @@ def save_detector(detector: RecordDetector, path: Path) -> None:
         "parameters": parameters,
         "threshold": detector.threshold_,
         "kinds": list(detector.kinds_),
+        "bad_share": detector.bad_share_,
         "columns": [list(one) for one in detector.columns_],
     }
     rule = (
@@ -66,6 +67,7 @@ def load_detector(cls: type[Loaded], path: Path) -> Loaded:
         threshold = own["threshold"]
         detector.threshold_ = None if threshold is None else float(threshold)
         detector.kinds_ = tuple(own["kinds"])
+        detector.bad_share_ = float(own["bad_share"])
         detector.columns_ = (tuple(own["columns"][0]), tuple(own["columns"][1]))
     except StoreError:
         raise
