@@ -19,7 +19,7 @@ from gatewise.tasks.classify.evaluation import ClassEvaluation, judge
 from gatewise.tasks.classify.fitting import FitResult, Options, TrainingSet, fit_classifier
 from gatewise.tasks.classify.labels import encode_labels, find_classes, label_values
 from gatewise.tasks.classify.streaming import ClassifierStream
-from gatewise.tasks.classify.tables import group_values, join, prediction_table
+from gatewise.tasks.classify.tables import group_values, join, prediction_table, shaped
 
 __all__ = ["SequenceClassifier"]
 
@@ -78,6 +78,7 @@ class SequenceClassifier(ClassifierMixin, Estimator):
         fit_seconds_: how long `fit` took.
         validation_: what was held back, in words.
         temperature_: what the logits are divided by.
+        aside_: columns of the fitted table that are neither inputs nor the label column.
         fitted_: the fitted model itself.
 
     Example:
@@ -191,6 +192,8 @@ class SequenceClassifier(ClassifierMixin, Estimator):
         if validation is not None:
             data = self._joined(data, validation, apart)
         self._remember(fit_classifier(data, options))
+        # Columns that are no inputs may stay in the tables that come later.
+        self.aside_ = (*apart, *((y,) if isinstance(y, str) else ()))
         if sequences.form == "matrix":
             self.n_features_in_ = int(sequences.lengths[0])
         elif hasattr(self, "n_features_in_"):
@@ -210,7 +213,7 @@ class SequenceClassifier(ClassifierMixin, Estimator):
             of shape (samples, time, classes).
         """
         sequences = self._known(X)
-        return self._shaped(sequences, self.fitted_.probabilities(sequences))
+        return shaped(sequences, self.fitted_.probabilities(sequences), self.output)
 
     @no_type_check
     def predict(self, X: Any) -> Any:
@@ -221,7 +224,7 @@ class SequenceClassifier(ClassifierMixin, Estimator):
             an array of shape (samples, time).
         """
         sequences = self._known(X)
-        return self._shaped(sequences, self.fitted_.decide(self.fitted_.probabilities(sequences)))
+        return shaped(sequences, self.fitted_.decide(self.fitted_.probabilities(sequences)), self.output)
 
     @no_type_check
     def predict_proba_by_step(self, X: Any) -> list[NDArray[np.float64]]:
@@ -358,7 +361,7 @@ class SequenceClassifier(ClassifierMixin, Estimator):
             known = (self.fitted_.encoder.channels, self.fitted_.categories)
         return sequences_from_frame(
             X, self.missing, identity=self.id_column, time=self.time_column,
-            leave_out=(self.label_column, *apart, *named), columns=known,
+            leave_out=(self.label_column, *apart, *named, *(() if fitting else self.aside_)), columns=known,
         )  # fmt: skip
 
     def _known(self, X: Any, apart: tuple[str, ...] = (), y: Any = None) -> Sequences:
@@ -395,12 +398,6 @@ class SequenceClassifier(ClassifierMixin, Estimator):
         whole = join(data.sequences, sequences)
         held = np.arange(len(data.sequences), len(whole))
         return TrainingSet(whole, np.concatenate([data.codes, codes]), data.classes, None, held)
-
-    def _shaped(self, sequences: Sequences, flat: NDArray[Any]) -> Any:
-        if self.output == "sequence":
-            return flat
-        pieces = sequences.split(flat)
-        return np.stack(pieces) if sequences.form in ("matrix", "cube") else pieces
 
     def _remember(self, result: FitResult) -> None:
         self.fitted_ = result.fitted

@@ -94,6 +94,7 @@ def stored_parts(classifier: SequenceClassifier) -> tuple[dict[str, Any], dict[s
         "shares": fitted.shares.tolist(),
         "form": fitted.form,
         "categories": list(fitted.categories),
+        "aside": list(classifier.aside_),
         "columns_in": getattr(classifier, "n_features_in_", None),
         "found": _plain({name: getattr(classifier, name) for name in _FOUND}),
     }
@@ -127,6 +128,7 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
     classifier.fitted_ = fitted
     classifier.classes_ = classes
     classifier.temperature_ = fitted.temperature
+    classifier.aside_ = tuple(config["aside"])
     for name in _FOUND:
         setattr(classifier, name, config["found"][name])
     if config["columns_in"] is not None:

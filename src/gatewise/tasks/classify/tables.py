@@ -1,4 +1,4 @@
-"""Tables in and out of a classifier: groups by column, two sets as one, predictions as a table."""
+"""What goes in and out of a classifier: groups by column, two sets as one, predictions as arrays or a table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gatewise.data.sequences import Sequences
 from gatewise.errors import DataError
 from gatewise.tasks.classify.fitted import Fitted
 
-__all__ = ["group_values", "join", "prediction_table"]
+__all__ = ["group_values", "join", "prediction_table", "shaped"]
 
 
 def group_values(sequences: Sequences, groups: Any, X: Any, identity: str) -> NDArray[Any] | None:
@@ -78,6 +78,14 @@ def join(first: Sequences, second: Sequences) -> Sequences:
         ids=[*first.ids, *second.ids],
         order=None,
     )
+
+
+def shaped(sequences: Sequences, flat: NDArray[Any], output: str) -> Any:
+    """Something flat as a caller expects it: by sequence, or by step as a list or, for one length, as one array."""
+    if output == "sequence":
+        return flat
+    pieces = sequences.split(flat)
+    return np.stack(pieces) if sequences.form in ("matrix", "cube") else pieces
 
 
 def prediction_table(sequences: Sequences, fitted: Fitted, identity: str, output: str) -> Any:
