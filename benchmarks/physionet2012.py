@@ -29,9 +29,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegressionCV
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -178,10 +178,10 @@ def baseline(method: str, train: np.ndarray, died: np.ndarray, test: np.ndarray)
     if method == "gradient boosting":
         model = HistGradientBoostingClassifier(learning_rate=0.05, early_stopping=True, random_state=0)
     else:
-        regression = LogisticRegressionCV(Cs=np.logspace(-4, 0, 9), cv=4, scoring="roc_auc", max_iter=2000)
-        model = make_pipeline(
-            SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(), regression
-        )
+        filled = SimpleImputer(strategy="median", keep_empty_features=True)
+        whole = make_pipeline(filled, StandardScaler(), LogisticRegression(max_iter=2000))
+        strengths = {"logisticregression__C": np.logspace(-4, 0, 9)}
+        model = GridSearchCV(whole, strengths, cv=4, scoring="roc_auc")
     return model.fit(train, died).predict_proba(test)[:, 1]
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegressionCV
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import matthews_corrcoef
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -75,7 +75,7 @@ def load(archive: Path, lag: int) -> dict[str, tuple[np.ndarray, np.ndarray, np.
         for table in tables:
             for day in range(max(begin, lag), min(end, len(table))):
                 past = table[day - lag : day, :-2]
-                if abs(table[day, -2]) > 1e-8 and past.min() > ABSENT and table[day].min() > ABSENT:
+                if abs(table[day, -2]) > 1e-8 and table[day, -2] > ABSENT and past.min() > ABSENT:
                     windows.append(past)
                     rose.append(table[day, -2] > 0)
                     days.append(day)
@@ -145,8 +145,11 @@ def baseline(
     if method == "majority class":
         return np.full(len(Xt), int(y.mean() > 0.5))
     if method == "logistic regression":
-        regression = LogisticRegressionCV(Cs=np.logspace(-5, 0, 6), max_iter=1000)
-        return make_pipeline(StandardScaler(), regression).fit(flat, y).predict(flat_t)
+        regressions = [
+            make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000)).fit(flat, y)
+            for strength in np.logspace(-5, 0, 6)
+        ]
+        return max(regressions, key=lambda one: one.score(flat_v, yv)).predict(flat_t)
     options = [
         HistGradientBoostingClassifier(
             learning_rate=0.05, max_iter=rounds, max_leaf_nodes=leaves, random_state=seed
