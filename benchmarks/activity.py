@@ -51,7 +51,9 @@ def arem(folder: Path) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     values, labels = [], []
     for name, text in _csv_files(folder / "arem" / "arem.tar.gz"):
         rows = [row for row in csv.reader(io.StringIO(text)) if row and row[0].strip().isdigit()]
-        values.append(np.array([row[2:8] for row in rows], dtype=float))
+        # bending2/dataset4 of the mirror holds time and values in one field, divided by blanks.
+        fields = [row[1].split()[1:] if " " in row[1].strip() else row[2:8] for row in rows]
+        values.append(np.array(fields, dtype=float))
         labels.append(Path(name).parent.name)
     return values, np.array(labels), np.arange(len(values))
 
