@@ -59,7 +59,7 @@ class RecordDetector(Estimator):
 
     Example:
         >>> from gatewise.tasks.recipes import simulate_transactions
-        >>> table = simulate_transactions(cards=30, days=20, random_state=0)
+        >>> table = simulate_transactions(cards=30, days=20, fraud_per_card=2.0, random_state=0)
         >>> model = SequenceClassifier(output="step", hidden_size=8, max_epochs=2, progress=False)
         >>> detector = RecordDetector(
         ...     model, entity_column="card", time_column="time", miss_cost="amount", random_state=0
@@ -127,13 +127,18 @@ class RecordDetector(Estimator):
         seed = self._seed()
         windows = self._windows(X, None)
         kept, held = self._parts(windows, kinds, bad, seed)
+        trained = np.unique(windows.record[windows.sequences.rows_of(kept)])
+        if bad[trained].all() or not bad[trained].any():
+            raise DataError(
+                f"column {self.label_column!r}: only {'bad' if bad[trained].all() else 'harmless'} records are left to "
+                "learn from when a part is held back; give more records, or a smaller validation_fraction"
+            )
         labels = _labels(windows, bad)
         model = self._model(seed)
         pair = (windows.sequences.take(held), [labels[one] for one in held])
         model.fit(windows.sequences.take(kept), [labels[one] for one in kept], validation=pair)
         self.classifier_ = model
         self.columns_ = (windows.sequences.channels, windows.sequences.categories)
-        trained = np.unique(windows.record[windows.sequences.rows_of(kept)])
         self.kinds_ = tuple(sorted(set(kinds[trained][bad[trained]].tolist())))
         self.bad_share_ = float(bad[trained].mean())
         self.threshold_ = self._threshold(windows, held, bad)
