@@ -94,7 +94,7 @@ def test_a_cell_of_ones_own() -> None:
 
 
 def test_padding_changes_nothing() -> None:
-    X, y = waves(30)
+    X, y = waves(12)
     for variant in VARIANTS.values():
         model = small(**variant).fit(X, y)
         together = model.predict_proba(X)
