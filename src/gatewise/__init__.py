@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from gatewise import cells, data, engines, errors, nn, spec, store, tasks, train
     from gatewise.nn import explain
     from gatewise.spec import cell
-    from gatewise.tasks import Forecaster
+    from gatewise.tasks import Forecaster, SequenceClassifier
 
 __version__ = "0.1.0"
 
 # Where each name of the package's front comes from.
 _FROM: dict[str, str] = {
     "Forecaster": "gatewise.tasks",
+    "SequenceClassifier": "gatewise.tasks",
     "cell": "gatewise.spec",
     "explain": "gatewise.nn",
 }
@@ -33,6 +34,7 @@ _SUBPACKAGES = ("cells", "data", "engines", "errors", "nn", "spec", "store", "ta
 
 __all__ = [
     "Forecaster",
+    "SequenceClassifier",
     "__version__",
     "cell",
     "cells",

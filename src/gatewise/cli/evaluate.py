@@ -36,11 +36,23 @@ def evaluate(
     ] = None,
     stamp: Annotated[str | None, typer.Option("--time", help="Column with the stamp [dim](ds)[/].")] = None,
     target: Annotated[str | None, typer.Option(help="Column to forecast [dim](y)[/].")] = None,
+    label: Annotated[str | None, typer.Option(help="Column with the class, for a classifier.")] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Column of the independent units, for a classifier's standard errors.")
+    ] = None,
     ignore: Annotated[
         list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
     ] = None,
 ) -> None:
-    """Forecast a held-out span from many origins and compare with what came, beside the trivial methods."""
+    """Compare with what came, beside the trivial methods: forecasts of a held-out span, or classes of sequences."""
+    from gatewise.cli.kinds import kind_of
+
+    if kind_of(model) == "classifier":
+        from gatewise.cli.fit_classify import ClassifyColumns, evaluate_classifier
+
+        columns = ClassifyColumns(identity, stamp, label, group, tuple(ignore or ()))
+        evaluate_classifier(model, data, out, columns)
+        return
     from gatewise.cli.source import Columns, open_source
     from gatewise.store import atomic_write
     from gatewise.tasks import Forecaster

@@ -137,6 +137,90 @@ def forecast(
         raise typer.Exit(130)
 
 
+CLASSIFY_EXAMPLES = """\
+[bold]Examples[/]
+
+gatewise fit classify recordings.csv --id recording --time second --label activity --group person --out runs/activity
+
+gatewise fit classify stays.parquet --id patient --time hour --label died --missing mask --cell gru_d --out runs/stays
+"""
+
+
+@app.command("classify", epilog=CLASSIFY_EXAMPLES)
+def classify(
+    data: Annotated[str, typer.Argument(help="A CSV or Parquet file, one row per step of a sequence.")],
+    out: Annotated[Path, typer.Option(help="The model folder to write.")],
+    identity: Annotated[
+        str | None, typer.Option("--id", help="Column with the sequence's name [dim](unique_id)[/].")
+    ] = None,
+    stamp: Annotated[
+        str | None,
+        typer.Option("--time", help="Column with the time [dim](ds; without it, the rows' order)[/]."),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(help="Column with the class [dim](label)[/]; all further columns are inputs."),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(help="Column of what must not be torn between fit and test (a person, a machine)."),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
+    ] = None,
+    test: Annotated[str | None, typer.Option(help="A file with the sequences to test on.")] = None,
+    test_share: Annotated[
+        float, typer.Option(help="Share of the sequences to test on, without --test.")
+    ] = 0.2,
+    each_step: Annotated[
+        bool, typer.Option("--each-step", help="A class for each step, not for each sequence.")
+    ] = False,
+    missing: Annotated[str, typer.Option(help='What missing values mean: "error" or "mask".')] = "error",
+    unseen: Annotated[
+        str, typer.Option(help='Categories not seen in training: "unknown" or "error".')
+    ] = "unknown",
+    scaling: Annotated[str, typer.Option(help="auto, standard, instance or none.")] = "auto",
+    balanced: Annotated[
+        bool, typer.Option("--balanced", help="Weigh rare classes up, in training and in decisions.")
+    ] = False,
+    cell: Annotated[str, typer.Option(help="The recurrent cell; `gatewise cells` lists them.")] = "lstm",
+    architecture: Annotated[str, typer.Option(help="recurrent, cnn or fcn.")] = "recurrent",
+    pooling: Annotated[str, typer.Option(help="last, mean or attention.")] = "last",
+    bidirectional: Annotated[bool, typer.Option("--bidirectional", help="Also read from the end.")] = False,
+    hidden_size: Annotated[int, typer.Option(help="Units of a layer.")] = 64,
+    num_layers: Annotated[int, typer.Option(help="Recurrent layers.")] = 1,
+    dropout: Annotated[float, typer.Option(help="Dropout in training.")] = 0.1,
+    max_epochs: Annotated[int, typer.Option(help="The most passes over the data.")] = 50,
+    max_time: Annotated[float | None, typer.Option(help="Seconds for training.")] = None,
+    learning_rate: Annotated[float, typer.Option(help="The learning rate's peak.")] = 3e-3,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")] = False,
+) -> None:
+    """Fit a classifier of sequences, test it on sequences it never saw, and write a model folder with a report.
+
+    The sequences to test on are drawn before fitting, whole groups together. An interrupted run goes on where it
+    stopped when the same command is given again.
+    """
+    from gatewise.cli.fit_classify import ClassifyColumns, fit_classify
+
+    if not 0 < test_share < 1:
+        raise ArgumentError(f"--test-share: a number above 0 and below 1 is expected, came {test_share}")
+    parameters = {
+        "output": "step" if each_step else "sequence", "missing": missing, "unseen": unseen, "scaling": scaling,
+        "class_weight": "balanced" if balanced else None, "cell": cell, "architecture": architecture,
+        "pooling": pooling, "bidirectional": bidirectional, "hidden_size": hidden_size, "num_layers": num_layers,
+        "dropout": dropout, "max_epochs": max_epochs, "max_time": max_time, "learning_rate": learning_rate,
+        "random_state": seed, "device": device,
+    }  # fmt: skip
+    columns = ClassifyColumns(identity, stamp, label, group, tuple(ignore or ()))
+    interrupted = fit_classify(
+        data, out, columns, parameters, test=test, test_share=test_share, overwrite=overwrite
+    )
+    if interrupted:
+        raise typer.Exit(130)
+
+
 def _levels(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))

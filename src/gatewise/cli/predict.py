@@ -1,4 +1,4 @@
-"""`gatewise predict`: forecasts from a model folder."""
+"""`gatewise predict`: forecasts or classes from a model folder."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ gatewise predict runs/first beijing-air --out forecast.csv
 gatewise predict runs/sales sales.csv --id shop --time day --target sold --horizon 7
 
 gatewise predict runs/shops shops.csv --future next_fortnight.csv
+
+gatewise predict runs/activity newer.csv --out classes.csv
 """
 
 
@@ -47,7 +49,14 @@ def predict(
         list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
     ] = None,
 ) -> None:
-    """Forecast the steps after the last row of each series."""
+    """Forecast the steps after the last row of each series, or say what each sequence is: the model folder decides."""
+    from gatewise.cli.kinds import kind_of
+
+    if kind_of(model) == "classifier":
+        from gatewise.cli.fit_classify import ClassifyColumns, predict_classes
+
+        predict_classes(model, data, out, ClassifyColumns(identity, stamp, ignore=tuple(ignore or ())))
+        return
     from gatewise.cli.source import Columns, open_future, open_source
     from gatewise.data.files import csv_bytes, write_table
     from gatewise.tasks import Forecaster

@@ -1,0 +1,344 @@
+"""Alarms on records: each is judged by itself and by what its entity did before."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Self
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from gatewise.data.frames import column_values, is_frame, open_frame
+from gatewise.data.records import Windows, windows_by_entity
+from gatewise.errors import ArgumentError, DataError
+from gatewise.nn.arguments import no_type_check
+from gatewise.tasks.base import Estimator
+from gatewise.tasks.classify import SequenceClassifier
+from gatewise.tasks.classify.splits import hold_out
+from gatewise.tasks.recipes.evaluation import ALWAYS, NEVER, RecordEvaluation, measure_alarms, verdict_of
+from gatewise.tasks.recipes.streaming import RecordStream
+from gatewise.tasks.recipes.thresholds import RULES, best_f1_threshold, false_alarm_threshold, worth_an_alarm
+
+__all__ = ["RecordDetector"]
+
+
+class RecordDetector(Estimator):
+    """Tell bad records (attacks, fraud) from harmless ones, reading each entity's records in their order.
+
+    A `SequenceClassifier` with one label for each step reads stretches of each entity's history, so that a record is
+    judged by itself and by what the same host or card did before it, never by what came later. Columns of numbers and
+    of text are inputs; a category that training did not show is taken as a rare one.
+
+    Args:
+        classifier: a `SequenceClassifier` with output="step" whose settings are used; None: an LSTM of 64 units.
+        entity_column: whose a record is (host, card); None: every record stands alone.
+        time_column: when it was made; None: the order of the rows.
+        label_column: what it was: `usual`, or any other value, the kind of bad record.
+        usual: the label of harmless records.
+        ignore_columns: columns that are not read.
+        window: records that are read together, at least 1.
+        rule: when an alarm is raised: "cost", where it saves more than it costs, record by record; "false_alarms", by
+            the threshold that held `false_alarm_rate` on the records held back; "f1", by the one that was best on
+            these; "half", from a probability of 0.5 on.
+        alarm_cost: what looking into an alarm costs, above 0.
+        miss_cost: what a missed bad record costs, above 0; or the name of the column with what it costs (the amount).
+        false_alarm_rate: above 0 and below 1.
+        held_back: what must not be torn apart when records are held back: "entities", or "kinds": then whole kinds of
+            bad records are kept from training, so that stopping, calibration and threshold meet what is new.
+        validation_fraction: which share is held back, above 0 and below 1.
+        random_state: an integer, a numpy RandomState, or None.
+
+    Attributes:
+        classifier_: the fitted classifier.
+        threshold_: the probability above which an alarm is raised; None with rule="cost".
+        kinds_: the kinds of bad records that training showed.
+        bad_share_: the share of bad records in training.
+
+    Example:
+        >>> from gatewise.tasks.recipes import simulate_transactions
+        >>> table = simulate_transactions(cards=30, days=20, fraud_per_card=2.0, random_state=0)
+        >>> model = SequenceClassifier(output="step", hidden_size=8, max_epochs=2, progress=False)
+        >>> detector = RecordDetector(
+        ...     model, entity_column="card", time_column="time", miss_cost="amount", random_state=0
+        ... )
+        >>> detector.fit(table).predict_proba(table).shape == (table.num_rows,)
+        True
+    """
+
+    @no_type_check
+    def __init__(
+        self,
+        classifier: Any = None,
+        entity_column: str | None = None,
+        time_column: str | None = None,
+        label_column: str = "label",
+        usual: Any = "normal",
+        ignore_columns: tuple[str, ...] = (),
+        window: int = 32,
+        rule: str = "cost",
+        alarm_cost: float = 1.0,
+        miss_cost: Any = 10.0,
+        false_alarm_rate: float = 0.01,
+        held_back: str = "entities",
+        validation_fraction: float = 0.15,
+        random_state: Any = None,
+    ) -> None:
+        self.classifier = classifier
+        self.entity_column = entity_column
+        self.time_column = time_column
+        self.label_column = label_column
+        self.usual = usual
+        self.ignore_columns = ignore_columns
+        self.window = window
+        self.rule = rule
+        self.alarm_cost = alarm_cost
+        self.miss_cost = miss_cost
+        self.false_alarm_rate = false_alarm_rate
+        self.held_back = held_back
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+
+    @no_type_check
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit to a table of records with their labels.
+
+        Args:
+            X: a pandas, polars or pyarrow table, a row per record.
+            y: ignored; the labels are a column.
+
+        Returns:
+            This detector.
+
+        Raises:
+            ArgumentError: a parameter cannot be used.
+            DataError: the table cannot be used, or it holds no bad or no harmless record.
+        """
+        self._check_parameters()
+        kinds = self._kinds(X)
+        bad = kinds != str(self.usual)
+        if bad.all() or not bad.any():
+            raise DataError(
+                f"column {self.label_column!r}: records that are {self.usual!r} and others are expected, came only "
+                f"{'others' if bad.all() else repr(self.usual)}"
+            )
+        seed = self._seed()
+        windows = self._windows(X, None)
+        kept, held = self._parts(windows, kinds, bad, seed)
+        trained = np.unique(windows.record[windows.sequences.rows_of(kept)])
+        if bad[trained].all() or not bad[trained].any():
+            raise DataError(
+                f"column {self.label_column!r}: only {'bad' if bad[trained].all() else 'harmless'} records are left to "
+                "learn from when a part is held back; give more records, or a smaller validation_fraction"
+            )
+        labels = _labels(windows, bad)
+        model = self._model(seed)
+        pair = (windows.sequences.take(held), [labels[one] for one in held])
+        model.fit(windows.sequences.take(kept), [labels[one] for one in kept], validation=pair)
+        self.classifier_ = model
+        self.columns_ = (windows.sequences.channels, windows.sequences.categories)
+        self.kinds_ = tuple(sorted(set(kinds[trained][bad[trained]].tolist())))
+        self.bad_share_ = float(bad[trained].mean())
+        self.threshold_ = self._threshold(windows, held, bad)
+        return self
+
+    @no_type_check
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """The probability of each record to be bad, (records,), in the order of the table.
+
+        Args:
+            X: a table as in `fit`; labels are left aside. An entity's history is what the table holds of it.
+        """
+        self._require_fitted("classifier_")
+        windows = self._windows(X, self.columns_)
+        return windows.back(self.classifier_.fitted_.probabilities(windows.sequences)[:, 1])
+
+    @no_type_check
+    def predict(self, X: Any) -> NDArray[np.bool_]:
+        """Whether each record raises an alarm, (records,)."""
+        return self._alarms(self.predict_proba(X), self._loss(X))
+
+    def stream(self) -> RecordStream:
+        """Records as they arrive: `push(record, entity=..., time=...)` gives each one's probability, as in batches."""
+        self._require_fitted("classifier_")
+        return RecordStream(self.classifier_, self.window, grouped=self.entity_column is not None)
+
+    @no_type_check
+    def evaluate(self, X: Any, *, at: tuple[int, ...] = (100,)) -> RecordEvaluation:
+        """Compare with the labels of a table, beside never and always raising an alarm.
+
+        Args:
+            X: a table as in `fit`, of other records.
+            at: for which k precision among the k highest probabilities is asked.
+        """
+        probabilities, loss = self.predict_proba(X), self._loss(X)
+        kinds = self._kinds(X)
+        bad = kinds != str(self.usual)
+        alarms = self._alarms(probabilities, loss)
+        name = self.classifier_.fitted_.network.plan.program.name
+        asked = tuple(min(int(k), len(bad)) for k in at)
+        cost = float(self.alarm_cost)
+        none = np.zeros(len(bad), dtype=bool)
+        scores = {
+            name: measure_alarms(probabilities, alarms, bad, loss, cost, asked),
+            NEVER: measure_alarms(np.zeros(len(bad)), none, bad, loss, cost, asked),
+            ALWAYS: measure_alarms(np.ones(len(bad)), ~none, bad, loss, cost, asked),
+        }
+        by_kind = {
+            kind: {
+                "recall": float(alarms[kinds == kind].mean()),
+                "count": int((kinds == kind).sum()),
+                "known": kind in self.kinds_,
+            }
+            for kind in sorted(set(kinds[bad].tolist()))
+        }
+        # The majority class of the training records is one of the two: never, or always, an alarm.
+        majority = ALWAYS if self.bad_share_ > 0.5 else NEVER
+        verdict = verdict_of(scores, name, majority)
+        return RecordEvaluation(
+            name, scores, by_kind, len(bad), int(bad.sum()), probabilities, bad, loss, cost, verdict
+        )
+
+    @no_type_check
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save into a folder: config.json, model.safetensors, card.md.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        from gatewise.tasks.recipes.persistence import save_detector
+
+        self._require_fitted("classifier_")
+        save_detector(self, Path(path))
+
+    @classmethod
+    @no_type_check
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Load from a folder; nothing in it is executed or unpickled.
+
+        Raises:
+            StoreError: the folder is no detector, torn, or written by a newer version.
+        """
+        from gatewise.tasks.recipes.persistence import load_detector
+
+        return load_detector(cls, Path(path))
+
+    def _check_parameters(self) -> None:
+        for name, choices in (("rule", RULES), ("held_back", ("entities", "kinds"))):
+            if getattr(self, name) not in choices:
+                raise ArgumentError(
+                    f"{name}: one of {', '.join(map(repr, choices))} is expected, came {getattr(self, name)!r}"
+                )
+        if not isinstance(self.window, int) or isinstance(self.window, bool) or self.window < 1:
+            raise ArgumentError(f"window: an integer of at least 1 is expected, came {self.window!r}")
+        for name in ("false_alarm_rate", "validation_fraction"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 < value < 1:
+                raise ArgumentError(f"{name}: a number above 0 and below 1 is expected, came {value!r}")
+        for name in ("alarm_cost", "miss_cost"):
+            value = getattr(self, name)
+            named = name == "miss_cost" and isinstance(value, str)
+            if not named and (not isinstance(value, int | float) or isinstance(value, bool) or not value > 0):
+                raise ArgumentError(f"{name}: a number above 0 is expected, came {value!r}")
+        if self.classifier is not None and (
+            not isinstance(self.classifier, SequenceClassifier) or self.classifier.output != "step"
+        ):
+            raise ArgumentError(
+                'classifier: a SequenceClassifier with output="step" is expected, came '
+                f"{type(self.classifier).__name__}"
+            )
+
+    def _model(self, seed: int) -> SequenceClassifier:
+        model = SequenceClassifier(output="step") if self.classifier is None else clone(self.classifier)
+        return model.set_params(random_state=seed) if model.random_state is None else model
+
+    def _windows(self, X: Any, columns: Any) -> Windows:
+        return windows_by_entity(
+            X, window=self.window, entity=self.entity_column, time=self.time_column,
+            missing=self._model(0).missing, leave_out=(self.label_column, *self.ignore_columns), columns=columns,
+        )  # fmt: skip
+
+    def _column(self, X: Any, name: str, what: str) -> Any:
+        if not is_frame(X):
+            raise DataError(f"X: a pandas, polars or pyarrow table is expected, came {type(X).__name__}")
+        frame: Any = nw.from_native(X, eager_only=True)
+        if name not in frame.columns:
+            raise DataError(f"the table has no column {name!r} ({what}); it has {list(frame.columns)}")
+        return frame.get_column(name)
+
+    def _kinds(self, X: Any) -> NDArray[Any]:
+        values = self._column(X, self.label_column, "label_column").to_list()
+        gone = [row for row, one in enumerate(values) if one is None or one != one]
+        if gone:
+            raise DataError(f"column {self.label_column!r}: row {gone[0]} has no label; remove such rows")
+        return np.array([str(one) for one in values])
+
+    def _loss(self, X: Any) -> NDArray[np.float64]:
+        """What each record costs if it is bad and missed."""
+        if not isinstance(self.miss_cost, str):
+            return np.full(len(open_frame(X)[0]), float(self.miss_cost))
+        self._column(X, self.miss_cost, "miss_cost")
+        values = column_values(open_frame(X)[0], self.miss_cost)
+        if (
+            values.dtype == object
+            or not np.isfinite(values.astype(float)).all()
+            or (values.astype(float) < 0).any()
+        ):
+            raise DataError(
+                f"column {self.miss_cost!r}: finite costs of at least 0 are expected, to weigh misses by"
+            )
+        return values.astype(np.float64)
+
+    def _parts(
+        self, windows: Windows, kinds: NDArray[Any], bad: NDArray[np.bool_], seed: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The stretches to learn from, and those to hold back."""
+        pieces = windows.sequences.split(windows.record)
+        strata = np.array([int(bad[piece].any()) for piece in pieces], dtype=np.int64)
+        if self.held_back == "entities":
+            if self.entity_column is None:
+                return hold_out(strata, None, self.validation_fraction, seed)
+            return hold_out(strata, windows.entities, self.validation_fraction, seed)
+        # Harmless stretches each by themselves; those with bad records by the kind of the first of these.
+        names = np.array(
+            [
+                str(kinds[piece[bad[piece]][0]]) if strata[index] else f"{self.usual} {index}"
+                for index, piece in enumerate(pieces)
+            ]
+        )
+        generator = np.random.default_rng(seed)
+        shown = generator.permutation(np.unique(names[strata == 1]))
+        if len(shown) < 2:
+            raise DataError(
+                'held_back: "kinds" needs at least 2 kinds of bad records, came 1; say "entities"'
+            )
+        chosen = set(shown[: max(1, round(len(shown) * self.validation_fraction))].tolist())
+        harmless = np.flatnonzero(strata == 0)
+        drawn = generator.permutation(harmless)[: max(1, round(len(harmless) * self.validation_fraction))]
+        held = np.isin(np.arange(len(pieces)), drawn) | np.isin(names, list(chosen))
+        return np.flatnonzero(~held).astype(np.int64), np.flatnonzero(held).astype(np.int64)
+
+    def _threshold(self, windows: Windows, held: NDArray[np.int64], bad: NDArray[np.bool_]) -> float | None:
+        if self.rule in ("cost", "half"):
+            return None if self.rule == "cost" else 0.5
+        rows = windows.sequences.rows_of(held)
+        scores = self.classifier_.fitted_.probabilities(windows.sequences.take(held))[:, 1]
+        own = windows.own[rows]
+        scores, truth = scores[own], bad[windows.record[rows][own]]
+        if self.rule == "f1":
+            return best_f1_threshold(scores, truth)
+        return false_alarm_threshold(scores, truth, float(self.false_alarm_rate))
+
+    def _alarms(self, probabilities: NDArray[np.float64], loss: NDArray[np.float64]) -> NDArray[np.bool_]:
+        if self.threshold_ is None:
+            return worth_an_alarm(probabilities, loss, float(self.alarm_cost))
+        return probabilities > self.threshold_
+
+
+def _labels(windows: Windows, bad: NDArray[np.bool_]) -> list[NDArray[Any]]:
+    """0 or 1 for each of a stretch's own records; None for its past, which counts in another stretch."""
+    flat = bad[windows.record].astype(int).astype(object)
+    flat[~windows.own] = None
+    return windows.sequences.split(flat)
