@@ -1,5 +1,6 @@
 """Estimators, one per job: fit, predict, evaluate, save and load."""
 
+from gatewise.tasks.anomaly import AnomalyDetector
 from gatewise.tasks.forecast import Forecaster
 
-__all__ = ["Forecaster"]
+__all__ = ["AnomalyDetector", "Forecaster"]
