@@ -18,6 +18,8 @@ EXAMPLES = """\
 gatewise evaluate runs/first beijing-air
 
 gatewise evaluate runs/sales newer.csv --id shop --time day --target sold --start 2024-06-01 --out metrics.json
+
+gatewise evaluate runs/machine newer.csv --labels spans.json
 """
 
 
@@ -39,8 +41,21 @@ def evaluate(
     ignore: Annotated[
         list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
     ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="For a detector: a column of marks, or a file of spans (JSON, CSV).")
+    ] = None,
 ) -> None:
-    """Forecast a held-out span from many origins and compare with what came, beside the trivial methods."""
+    """Compare forecasts with what came, or a detector's alarms with labels, beside the trivial methods."""
+    from gatewise.cli.kinds import ANOMALY, kind_of, refuse_options
+
+    kind = kind_of(model)
+    if kind == ANOMALY:
+        from gatewise.cli.anomaly_commands import evaluate_detector
+
+        refuse_options(kind, every=every, target=target)
+        evaluate_detector(model, data, labels, start, out, identity, stamp, tuple(ignore or ()))
+        return
+    refuse_options(kind, labels=labels)
     from gatewise.cli.source import Columns, open_source
     from gatewise.store import atomic_write
     from gatewise.tasks import Forecaster

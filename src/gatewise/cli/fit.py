@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gatewise.cli import fit_anomaly
 from gatewise.errors import ArgumentError
 
 __all__ = ["app"]
@@ -22,6 +23,9 @@ gatewise fit forecast sales.csv --id shop --time day --target sold --horizon 14 
 
 gatewise fit forecast load.parquet --cell gru --quantiles 0.05,0.5,0.95 --max-time 60 --out runs/load
 """
+
+
+app.command("anomaly", epilog=fit_anomaly.EXAMPLES)(fit_anomaly.anomaly)
 
 
 @app.callback()

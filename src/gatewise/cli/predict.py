@@ -1,4 +1,4 @@
-"""`gatewise predict`: forecasts from a model folder."""
+"""`gatewise predict`: forecasts, or a detector's scores, from a model folder; its kind decides."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ EXAMPLES = """\
 gatewise predict runs/first beijing-air --out forecast.csv
 
 gatewise predict runs/sales sales.csv --id shop --time day --target sold --horizon 7
+
+gatewise predict runs/machine machine.csv --out scores.csv
 """
 
 
@@ -39,7 +41,15 @@ def predict(
         list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
     ] = None,
 ) -> None:
-    """Forecast the steps after the last row of each series."""
+    """Forecast the steps after the last row of each series; or score every row, with a detector's folder."""
+    from gatewise.cli.kinds import ANOMALY, kind_of, refuse_options
+
+    if kind_of(model) == ANOMALY:
+        from gatewise.cli.anomaly_commands import predict_anomalies
+
+        refuse_options(ANOMALY, horizon=horizon, target=target)
+        predict_anomalies(model, data, out, identity, stamp, tuple(ignore or ()))
+        return
     from gatewise.cli.source import Columns, open_source
     from gatewise.data.files import csv_bytes, write_table
     from gatewise.tasks import Forecaster
