@@ -16,9 +16,9 @@ from gatewise.errors import ArgumentError, DataError
 from gatewise.tasks.anomaly import NabFile, best_nab, score_nab
 from gatewise.tasks.anomaly.nab import PROFILES, Profile, probation
 
-# numenta/NAB (MIT), commit 487c0f97, results/windowedGaussian/windowedGaussian_standard_scores.csv: file, score, TP, TN,
-# FP, FN at threshold 1. These are the files on which a windowed Gaussian of 6,400 rows, moved every 100, written from its
-# description, detects the very rows that are counted there.
+# From numenta/NAB (MIT), commit 487c0f97, results/windowedGaussian/windowedGaussian_standard_scores.csv: the file, its
+# score, and TP, TN, FP, FN at threshold 1. These are files on which a windowed Gaussian of 6,400 rows, moved every
+# 100, written from its description, detects the very rows that are counted there.
 PUBLISHED = [
     ("realTraffic/TravelTime_387.csv", -1.7959813307852819, 1, 1870, 6, 248),
     ("realAWSCloudwatch/ec2_cpu_utilization_24ae8d.csv", -1.266678759349383, 2, 3015, 11, 400),
