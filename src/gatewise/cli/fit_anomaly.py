@@ -105,21 +105,13 @@ def anomaly(
 
 def print_anomaly_evaluation(evaluation: Evaluation) -> None:
     """The table of measures and the verdict."""
-    from rich.table import Table
-
-    from gatewise.tasks.anomaly.evaluation import table_rows
-
-    header, *rows = table_rows(evaluation)
-    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left")
-    for index, name in enumerate(header):
-        shown.add_column(name, justify="left" if index == 0 else "right")
-    for index, row in enumerate(rows):
-        shown.add_row(*row, style="bold" if index == 0 else "")
     labelled = "" if evaluation.labels is None else f", {evaluation.labelled} labelled events"
     output.print(
         f"{evaluation.rows:,} rows, {evaluation.span[0]} to {evaluation.span[1]}{labelled}", soft_wrap=True
     )
-    output.print(shown)
+    *lines, _ = str(evaluation).splitlines()
+    for place, line in enumerate(lines):
+        output.print(line, style="bold" if place == 1 else "", markup=False, soft_wrap=True)
     output.print(evaluation.verdict, style="green" if evaluation.beats_trivial else "yellow", soft_wrap=True)
 
 

@@ -90,7 +90,7 @@ def test_spot_learns_on_and_leaves_its_source_alone() -> None:
 def test_dspot_follows_drift_where_spot_does_not() -> None:
     generator = np.random.default_rng(2)
     scores = generator.normal(size=4000) + np.linspace(0, 20, 4000)
-    assert rate_of(fit_spot(scores[:1000], 1e-3), scores[1000:]) > 0.5
+    assert rate_of(fit_spot(scores[:1000], 1e-3), scores[1000:]) > 0.1
     moving = fit_spot(scores[:1000], 1e-3, depth=50)
     assert rate_of(moving, scores[1000:]) < 0.02
     alarmed = moving.fresh()

@@ -37,7 +37,7 @@ def series_of_array(
     several = isinstance(data, list | tuple) and len(data) > 0 and all(np.ndim(one) == 2 for one in data)
     if several:
         values = [_checked(one, missing, f"X[{index}]") for index, one in enumerate(data)]
-    elif not hasattr(data, "toarray") and np.ndim(data) == 3:
+    elif not hasattr(data, "toarray") and getattr(data, "ndim", 2) == 3:
         values = [_checked(one, missing, f"X[{index}]") for index, one in enumerate(np.asarray(data))]
     else:
         values = [_checked(data, missing, "X")]

@@ -108,10 +108,10 @@ class Evaluation:
         """The table and the verdict, as plain text."""
         rows = table_rows(self)
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        lines = [
-            "  ".join(cell.rjust(width) if place else cell.ljust(width) for place, (cell, width) in
-            enumerate(zip(row, widths, strict=True))) for row in rows
-        ]  # fmt: skip
+        lines = []
+        for name, *cells in rows:
+            padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
+            lines.append("  ".join([name.ljust(widths[0]), *padded]))
         return "\n".join([*lines, self.verdict])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewise.tasks.anomaly.extremes import fit_tail, tail_quantile
+from gatewise.tasks.anomaly.extremes import shrunk_tail, tail_quantile
 
 __all__ = ["DriftSpot", "Fixed", "Spot", "Threshold", "fit_spot", "rate_threshold", "threshold_from_state"]
 
@@ -74,7 +74,7 @@ class Spot:
             self._fit()
 
     def _fit(self) -> None:
-        tail = fit_tail(np.array(self.peaks))
+        tail = shrunk_tail(np.array(self.peaks))
         share = len(self.peaks) / self.count
         self.value = max(
             tail_quantile(tail, level=self.level, share=share, risk=min(self.risk, share)), self.level
