@@ -28,6 +28,8 @@ _STYLE = {
     "xtick.major.size": 3, "ytick.major.size": 0, "legend.frameon": False, "legend.fontsize": 9,
     "svg.hashsalt": "gatewise", "svg.fonttype": "path",
 }  # fmt: skip
+# Beside the title, where no line runs.
+_ABOVE: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.98), "ncols": 2, "borderpad": 0.1}
 # More channels than these are not drawn; the ones to blame most are.
 _MOST_CHANNELS = 6
 # A line of more points than these is drawn by the extremes of equal stretches.
@@ -100,7 +102,7 @@ def plot_closeup(
         axes.set_title(series.columns[channel])
         _spans(axes, times, labels, judged.alarms, rows)
         _date_axis(axes, series.kind)
-        axes.legend(loc="upper left", ncols=2)
+        axes.legend(**_ABOVE)
         if bars is not None:
             order = np.argsort(blame)[-_MOST_CHANNELS:]
             bars.barh([series.columns[place] for place in order], np.maximum(blame[order], 0), color=MODEL)
@@ -124,6 +126,7 @@ def plot_scores(judged: Judged, within: NDArray[np.bool_]) -> Figure:
         axes.set(yscale="log", xlabel="score", title="Share of rows whose score is higher")
         if len(scores) and scores[0] > 30 * max(float(np.median(scores)), 1e-9):
             axes.set_xscale("symlog", linthresh=max(float(np.quantile(scores, 0.9)), 1e-6))
+        axes.set_xlim(left=0)
         axes.legend(loc="upper right")
     return figure
 
@@ -185,7 +188,7 @@ def _score_panel(axes: Axes, times: NDArray[Any], judged: Judged, rows: slice) -
     if highest > 20 * float(thresholds[0]) > 0:
         axes.set_yscale("symlog", linthresh=float(thresholds[0]))
     axes.set_title("score (the higher the stranger)")
-    axes.legend(loc="upper left")
+    axes.legend(**_ABOVE)
 
 
 def _spans(
@@ -248,4 +251,4 @@ def _legend(axes: Axes, labelled: bool) -> None:
     handles = [Patch(color=ALARM, alpha=0.55, label="flagged")]
     if labelled:
         handles.append(Patch(color=LABEL, alpha=0.45, label="labelled"))
-    axes.legend(handles=handles, loc="upper right", ncols=2)
+    axes.legend(handles=handles, **_ABOVE)
