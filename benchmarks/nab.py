@@ -47,9 +47,15 @@ except ImportError:
 RATE = 1e-4
 SETTING = {
     "method": "forecast", "hidden_size": 24, "lookback": 48, "max_epochs": 12, "patience": 4, "rescale": 500,
-    "likelihood": (400, 3), "quiet": 50, "threshold": "spot", "false_alarm_rate": RATE,
+    "likelihood": (1000, 1), "quiet": 150, "threshold": "spot", "false_alarm_rate": RATE,
 }  # fmt: skip
-TUNED_ON: tuple[str, ...] = ()
+TUNED_ON = (
+    "realTraffic/speed_7578.csv", "realKnownCause/rogue_agent_key_hold.csv", "realAdExchange/exchange-3_cpc_results.csv",
+    "realAdExchange/exchange-2_cpm_results.csv", "artificialWithAnomaly/art_daily_flatmiddle.csv",
+    "artificialWithAnomaly/art_load_balancer_spikes.csv", "realAWSCloudwatch/ec2_cpu_utilization_24ae8d.csv",
+    "realAWSCloudwatch/rds_cpu_utilization_cc0c53.csv", "realAWSCloudwatch/ec2_network_in_257a54.csv",
+    "realTraffic/occupancy_6005.csv", "realTraffic/TravelTime_387.csv", "artificialNoAnomaly/art_noisy.csv",
+)  # fmt: skip
 GAUSSIAN_WINDOW = 6400
 
 
