@@ -23,7 +23,9 @@ EXEMPT = {
 
 
 def checks():
-    estimator = small(hidden_size=4, lookback=4, max_epochs=1, batch_size=2, threshold="rate")
+    estimator = small(
+        hidden_size=4, lookback=4, max_epochs=1, batch_size=2, threshold="rate", false_alarm_rate=0.1
+    )
     return [
         pytest.param(one, check, id=getattr(check, "func", check).__name__)
         for one, check in estimator_checks_generator(estimator, legacy=True)
