@@ -44,7 +44,7 @@ def windowed_gaussian_scores(values: Values, window: int = _WINDOW) -> Values:
     variance = np.maximum((squares[end] - squares[begin]) / count - mean**2, 0.0)
     deviation = np.maximum(np.sqrt(variance), 1e-6)
     scores = -log_ndtr(-np.abs(filled - mean) / deviation) / np.log(10.0)
-    scores[(end == 0) | ~seen] = 0.0
+    scores[(count < 2) | ~seen] = 0.0  # one value has no spread
     return np.asarray(scores)
 
 
