@@ -182,7 +182,7 @@ def test_rows_from_standard_input(model, folder) -> None:
     lines = rows(folder)
     lines[100:100] = ["2024-01-01 08:14:00,wrong,0.1", "too,few"]
     running = watch(model, "--json", "--time", "when")
-    out, err = running.communicate("\n".join(lines) + "\n", timeout=100)
+    out, err = running.communicate("\n".join(lines) + "\n", timeout=200)
     told = [json.loads(line) for line in out.splitlines()]
     assert running.returncode == 0
     assert [one["time"] for one in told] == expected_alarms(model, folder)
@@ -196,7 +196,7 @@ def test_rows_from_standard_input(model, folder) -> None:
 def test_bare_values_and_plain_text(model, folder) -> None:
     bare = [line.split(",", 1)[1] for line in rows(folder)[1:]]
     running = watch(model)
-    out, _ = running.communicate("\n".join(bare) + "\n", timeout=100)
+    out, _ = running.communicate("\n".join(bare) + "\n", timeout=200)
     assert len(out.splitlines()) == len(expected_alarms(model, folder))
     assert re.match(r"ALARM  row \d+  score \S+  threshold \S+  load, heat|heat, load", out)
 
@@ -211,13 +211,13 @@ def test_a_growing_file_and_ctrl_c_and_on_again(model, folder, tmp_path) -> None
         more.flush()
         time.sleep(1.0)
         first.send_signal(signal.SIGINT)
-        out, err = first.communicate(timeout=60)
+        out, err = first.communicate(timeout=200)
         assert first.returncode == 130, err
         assert "349 rows" in err
         more.write(lines[350][9:] + "\n" + "\n".join(lines[351:]) + "\n")
     told = [alarm, *(json.loads(line) for line in out.splitlines())]
     second = watch(model, file, "--json", "--state", state, "--once", "--time", "when")
-    out, err = second.communicate(timeout=100)
+    out, err = second.communicate(timeout=200)
     told += [json.loads(line) for line in out.splitlines()]
     assert second.returncode == 0, err
     assert "51 rows" in err
@@ -230,7 +230,7 @@ def test_what_came_before_ctrl_c_is_not_lost(model, folder) -> None:
     running.stdin.flush()
     running.stdout.readline()  # it runs
     os.kill(running.pid, signal.SIGINT)
-    out, err = running.communicate(timeout=60)
+    out, err = running.communicate(timeout=200)
     assert running.returncode == 130, err
     assert len(out.splitlines()) == 399
 
@@ -239,6 +239,6 @@ def test_a_state_of_another_model_is_refused(model, folder, tmp_path) -> None:
     state = tmp_path / "state"
     state.write_text(json.dumps({"format": "gatewise.watch", "version": 1, "model": "other", "streams": {}}))
     running = watch(model, "--state", state)
-    _, err = running.communicate("1,2\n", timeout=60)
+    _, err = running.communicate("1,2\n", timeout=200)
     assert running.returncode == 2
     assert "belongs to another model" in err

@@ -17,7 +17,7 @@ __all__ = ["Lines"]
 _POLL_SECONDS = 0.2
 _CHUNK = 1 << 16
 # After the wish to stop, what has come already is still taken, but not for longer than this.
-_DRAIN_SECONDS = 1.0
+_DRAIN_SECONDS = 5.0
 
 
 class Lines:
