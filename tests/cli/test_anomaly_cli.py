@@ -211,7 +211,8 @@ def test_a_growing_file_and_ctrl_c_and_on_again(model, folder, tmp_path) -> None
         more.flush()
         time.sleep(1.0)
         first.send_signal(signal.SIGINT)
-        out, err = first.communicate(timeout=200)
+        first.wait(timeout=200)  # communicate would pass over what readline has buffered
+        out, err = first.stdout.read(), first.stderr.read()
         assert first.returncode == 130, err
         assert "349 rows" in err
         more.write(lines[350][9:] + "\n" + "\n".join(lines[351:]) + "\n")
@@ -230,7 +231,8 @@ def test_what_came_before_ctrl_c_is_not_lost(model, folder) -> None:
     running.stdin.flush()
     running.stdout.readline()  # it runs
     os.kill(running.pid, signal.SIGINT)
-    out, err = running.communicate(timeout=200)
+    running.wait(timeout=200)  # communicate would pass over what readline has buffered
+    out, err = running.stdout.read(), running.stderr.read()
     assert running.returncode == 130, err
     assert len(out.splitlines()) == 399
 
