@@ -1,8 +1,8 @@
 """Gatewise: recurrent networks on PyTorch, every cell written once as its equations.
 
 Three levels, each usable alone: `gatewise.nn` (modules that drop in for `torch.nn`), the tasks
-(`gatewise.Forecaster`) and the command line (`gatewise fit forecast ...`). Names load when they are first
-used, so that `import gatewise` is quick.
+(`gatewise.Forecaster`, `gatewise.AnomalyDetector`) and the command line (`gatewise fit forecast ...`). Names load
+when they are first used, so that `import gatewise` is quick.
 
 Example:
     >>> import gatewise
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from gatewise import cells, data, engines, errors, nn, spec, store, tasks, train
     from gatewise.nn import explain
     from gatewise.spec import cell
-    from gatewise.tasks import Forecaster, SequenceClassifier
+    from gatewise.tasks import AnomalyDetector, Forecaster, SequenceClassifier
 
 __version__ = "0.1.0"
 
 # Where each name of the package's front comes from.
 _FROM: dict[str, str] = {
+    "AnomalyDetector": "gatewise.tasks",
     "Forecaster": "gatewise.tasks",
     "SequenceClassifier": "gatewise.tasks",
     "cell": "gatewise.spec",
@@ -33,6 +34,7 @@ _FROM: dict[str, str] = {
 _SUBPACKAGES = ("cells", "data", "engines", "errors", "nn", "spec", "store", "tasks", "train")
 
 __all__ = [
+    "AnomalyDetector",
     "Forecaster",
     "SequenceClassifier",
     "__version__",

@@ -18,6 +18,8 @@ EXAMPLES = """\
 gatewise evaluate runs/first beijing-air
 
 gatewise evaluate runs/sales newer.csv --id shop --time day --target sold --start 2024-06-01 --out metrics.json
+
+gatewise evaluate runs/machine newer.csv --labels spans.json
 """
 
 
@@ -43,16 +45,28 @@ def evaluate(
     ignore: Annotated[
         list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
     ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="For a detector: a column of marks, or a file of spans (JSON, CSV).")
+    ] = None,
 ) -> None:
-    """Compare with what came, beside the trivial methods: forecasts of a held-out span, or classes of sequences."""
-    from gatewise.cli.kinds import kind_of
+    """Compare with what came, beside the trivial methods: forecasts, classes of sequences, or a detector's alarms."""
+    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, kind_of, refuse_options
 
-    if kind_of(model) == "classifier":
+    kind = kind_of(model)
+    if kind == CLASSIFIER:
         from gatewise.cli.fit_classify import ClassifyColumns, evaluate_classifier
 
+        refuse_options(kind, every=every, target=target, labels=labels)
         columns = ClassifyColumns(identity, stamp, label, group, tuple(ignore or ()))
         evaluate_classifier(model, data, out, columns)
         return
+    if kind == ANOMALY:
+        from gatewise.cli.anomaly_commands import evaluate_detector
+
+        refuse_options(kind, every=every, target=target, label=label, group=group)
+        evaluate_detector(model, data, labels, start, out, identity, stamp, tuple(ignore or ()))
+        return
+    refuse_options(kind, labels=labels, label=label, group=group)
     from gatewise.cli.source import Columns, open_source
     from gatewise.store import atomic_write
     from gatewise.tasks import Forecaster

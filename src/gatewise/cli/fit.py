@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gatewise.cli import fit_anomaly
 from gatewise.errors import ArgumentError
 
 __all__ = ["app"]
@@ -24,6 +25,9 @@ gatewise fit forecast load.parquet --cell gru --quantiles 0.05,0.5,0.95 --max-ti
 
 gatewise fit forecast shops.csv --future price --static region --categorical kind --cv 4 --out runs/shops
 """
+
+
+app.command("anomaly", epilog=fit_anomaly.EXAMPLES)(fit_anomaly.anomaly)
 
 
 @app.callback()

@@ -1,14 +1,19 @@
-"""Which task a model folder is of: its kind decides what `predict` and `evaluate` do."""
+"""What a model folder holds, so that one command serves models of every kind."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-__all__ = ["kind_of"]
+from gatewise.errors import ArgumentError
+
+__all__ = ["ANOMALY", "CLASSIFIER", "kind_of", "refuse_options"]
+
+ANOMALY, CLASSIFIER = "anomaly-detector", "classifier"
 
 
 def kind_of(model: Path) -> str:
-    """The kind of the model in a folder ("forecaster", "classifier").
+    """The kind of the model in a folder, as its config.json says.
 
     Raises:
         StoreError: it is no model folder, or damaged.
@@ -16,3 +21,14 @@ def kind_of(model: Path) -> str:
     from gatewise.store import load_model
 
     return load_model(model).kind
+
+
+def refuse_options(kind: str, **given: Any) -> None:
+    """Refuse options that make no sense for this kind of model.
+
+    Raises:
+        ArgumentError: one was given; the message names it.
+    """
+    for name, value in given.items():
+        if value is not None:
+            raise ArgumentError(f"--{name}: a model of kind {kind} has no use for this option; leave it out")

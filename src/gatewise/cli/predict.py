@@ -1,4 +1,4 @@
-"""`gatewise predict`: forecasts or classes from a model folder."""
+"""`gatewise predict`: forecasts, classes or scores from a model folder; its kind decides."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ gatewise predict runs/sales sales.csv --id shop --time day --target sold --horiz
 gatewise predict runs/shops shops.csv --future next_fortnight.csv
 
 gatewise predict runs/activity newer.csv --out classes.csv
+
+gatewise predict runs/machine machine.csv --out scores.csv
 """
 
 
@@ -49,13 +51,24 @@ def predict(
         list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
     ] = None,
 ) -> None:
-    """Forecast the steps after the last row of each series, or say what each sequence is: the model folder decides."""
-    from gatewise.cli.kinds import kind_of
+    """Forecast the steps after the last row of each series, say what each sequence is, or score every row.
 
-    if kind_of(model) == "classifier":
+    The kind of the model folder decides.
+    """
+    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, kind_of, refuse_options
+
+    kind = kind_of(model)
+    if kind == CLASSIFIER:
         from gatewise.cli.fit_classify import ClassifyColumns, predict_classes
 
+        refuse_options(kind, horizon=horizon, target=target, future=future)
         predict_classes(model, data, out, ClassifyColumns(identity, stamp, ignore=tuple(ignore or ())))
+        return
+    if kind == ANOMALY:
+        from gatewise.cli.anomaly_commands import predict_anomalies
+
+        refuse_options(kind, horizon=horizon, target=target, future=future)
+        predict_anomalies(model, data, out, identity, stamp, tuple(ignore or ()))
         return
     from gatewise.cli.source import Columns, open_future, open_source
     from gatewise.data.files import csv_bytes, write_table

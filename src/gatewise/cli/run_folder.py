@@ -14,21 +14,9 @@ __all__ = ["RunFolder"]
 
 _RUN = "run.json"
 _FILES = (
-<<<<<<< HEAD
-    "config.json", "model.safetensors", "card.md", "report.html", "metrics.json", "forecast.png", "search.json",
-    "cross_validation.csv", "cross_validation.json", _RUN,
+    "config.json", "model.safetensors", "card.md", "report.html", "metrics.json", "forecast.png", "confusion.png",
+    "search.json", "cross_validation.csv", "cross_validation.json", _RUN,
 )  # fmt: skip
-=======
-    "config.json",
-    "model.safetensors",
-    "card.md",
-    "report.html",
-    "metrics.json",
-    "forecast.png",
-    "confusion.png",
-    _RUN,
-)
->>>>>>> classify
 
 
 class RunFolder:

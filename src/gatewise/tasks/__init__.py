@@ -1,6 +1,7 @@
 """Estimators, one per job: fit, predict, evaluate, save and load."""
 
+from gatewise.tasks.anomaly import AnomalyDetector
 from gatewise.tasks.classify import SequenceClassifier
 from gatewise.tasks.forecast import Forecaster
 
-__all__ = ["Forecaster", "SequenceClassifier"]
+__all__ = ["AnomalyDetector", "Forecaster", "SequenceClassifier"]

@@ -139,7 +139,9 @@ def test_labels_by_name_and_groups_by_column() -> None:
         model.score(frame.drop(columns="kind").assign(site="x").drop(columns="site"), labels.to_dict()) >= 0
     )
     assert model.evaluate(frame, groups="site").sequences == 40
-    assert model.predict_table(frame)["predicted"].tolist() == model.predict(frame.drop(columns="site")).tolist()
+    assert (
+        model.predict_table(frame)["predicted"].tolist() == model.predict(frame.drop(columns="site")).tolist()
+    )
 
 
 def test_steps_of_a_table_come_back_in_its_order() -> None:

@@ -1,0 +1,258 @@
+"""`gatewise fit anomaly`: from a table to a detector's folder with a report."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gatewise.cli.console import output, say
+
+if TYPE_CHECKING:
+    from gatewise.cli.anomaly_source import AnomalySource
+    from gatewise.tasks import AnomalyDetector
+    from gatewise.tasks.anomaly import Evaluation
+
+__all__ = ["EXAMPLES", "anomaly", "print_anomaly_evaluation"]
+
+EXAMPLES = """\
+[bold]Examples[/]
+
+gatewise fit anomaly machine.csv --out runs/machine
+
+gatewise fit anomaly speed_7578.csv --labels combined_windows.json --spacing rows --rescale 200 --out runs/speed
+
+gatewise fit anomaly plant.parquet --id pump --time stamp --channels flow,heat --method reconstruction --out runs/plant
+"""
+
+# Without a start, this first share of the longest series is learned from.
+_FIT_SHARE = 0.5
+
+
+def anomaly(
+    data: Annotated[str, typer.Argument(help="A CSV or Parquet file: stamps and a column per channel.")],
+    out: Annotated[Path, typer.Option(help="The model folder to write.")],
+    identity: Annotated[
+        str | None, typer.Option("--id", help="Column with the series' name [dim](unique_id)[/].")
+    ] = None,
+    stamp: Annotated[
+        str | None, typer.Option("--time", help="Column with the stamp [dim](ds, timestamp, time, date)[/].")
+    ] = None,
+    channels: Annotated[
+        str | None, typer.Option(help="Columns to watch, separated by commas [dim](all)[/].")
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="A column of marks, or a file of spans (JSON, CSV): for threshold and test only."),
+    ] = None,
+    test_start: Annotated[
+        str | None, typer.Option(help="First stamp that is not learned from [dim](the second half)[/].")
+    ] = None,
+    method: Annotated[str, typer.Option(help="forecast, reconstruction or quantile.")] = "forecast",
+    cell: Annotated[str, typer.Option(help="The recurrent cell; `gatewise cells` lists them.")] = "lstm",
+    hidden_size: Annotated[int, typer.Option(help="Units of a layer.")] = 32,
+    num_layers: Annotated[int, typer.Option(help="Recurrent layers.")] = 1,
+    horizon: Annotated[int, typer.Option(help="Steps ahead that are foretold (forecast).")] = 1,
+    lookback: Annotated[int, typer.Option(help="Rows of a training stretch or window.")] = 64,
+    rescale: Annotated[
+        float | None, typer.Option(help="Rows over which level and spread are followed [dim](not at all)[/].")
+    ] = None,
+    likelihood: Annotated[
+        str | None, typer.Option(help="LONG,SHORT: score by the likelihood of the errors' mean.")
+    ] = None,
+    quiet: Annotated[int, typer.Option(help="One alarm per event: rows of silence; 0: off.")] = 0,
+    threshold: Annotated[str, typer.Option(help="spot, dspot, rate, labels, or a number.")] = "spot",
+    false_alarm_rate: Annotated[float, typer.Option(help="Share of normal rows that may alarm.")] = 1e-3,
+    missing: Annotated[str, typer.Option(help='What missing values mean: "error" or "mask".')] = "error",
+    spacing: Annotated[
+        str, typer.Option(help='"even": stamps at one step; "rows": each row is the next step.')
+    ] = "even",
+    max_epochs: Annotated[int, typer.Option(help="The most passes over the data.")] = 30,
+    max_time: Annotated[float | None, typer.Option(help="Seconds for training.")] = None,
+    learning_rate: Annotated[float, typer.Option(help="The learning rate's peak.")] = 5e-3,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")] = False,
+) -> None:
+    """Fit an anomaly detector, test it on rows it never saw, and write a model folder with a report.
+
+    The detector is fitted to the rows before --test-start, which are taken to be normal for the most part. An
+    interrupted run goes on where it stopped when the same command is given again.
+    """
+    from gatewise.cli.anomaly_source import open_rows
+    from gatewise.tasks import AnomalyDetector
+
+    begun = time.perf_counter()
+    source = open_rows(
+        data, identity=identity, time=stamp, channels=channels, ignore=tuple(ignore or ()), labels=labels
+    )
+    detector = AnomalyDetector(
+        method=method, cell=cell, hidden_size=hidden_size, num_layers=num_layers, horizon=horizon, lookback=lookback,
+        rescale=rescale, likelihood=_pair(likelihood), quiet=quiet, threshold=_threshold(threshold),
+        false_alarm_rate=false_alarm_rate, missing=missing, spacing=spacing, max_epochs=max_epochs, max_time=max_time,
+        learning_rate=learning_rate, random_state=seed, device=device,
+    )  # fmt: skip
+    settings = {"data": data, "labels": labels, "channels": channels}
+    if _run(detector, source, out, settings, test_start, begun, overwrite=overwrite):
+        raise typer.Exit(130)
+
+
+def print_anomaly_evaluation(evaluation: Evaluation) -> None:
+    """The table of measures and the verdict."""
+    labelled = "" if evaluation.labels is None else f", {evaluation.labelled} labelled events"
+    output.print(
+        f"{evaluation.rows:,} rows, {evaluation.span[0]} to {evaluation.span[1]}{labelled}", soft_wrap=True
+    )
+    *lines, _ = str(evaluation).splitlines()
+    for place, line in enumerate(lines):
+        output.print(line, style="bold" if place == 1 else "", markup=False, soft_wrap=True)
+    output.print(evaluation.verdict, style="green" if evaluation.beats_trivial else "yellow", soft_wrap=True)
+
+
+def _run(
+    detector: AnomalyDetector,
+    source: AnomalySource,
+    out: Path,
+    settings: dict[str, Any],
+    test_start: str | None,
+    begun: float,
+    *,
+    overwrite: bool,
+) -> bool:
+    """Fit, test and write; whether Ctrl-C ended the training early."""
+    from gatewise.cli.run_folder import RunFolder
+    from gatewise.data.frequency import show_stamp
+    from gatewise.errors import GatewiseError
+    from gatewise.tasks.anomaly.labels import read_labels
+    from gatewise.tasks.anomaly.series import Reading, read_series
+
+    series = read_series(source.table, Reading(detector.missing, detector.spacing))
+    marks = None if source.labels is None else series.as_given(read_labels(source.labels, series))
+    first = _first_held_out(series, test_start)
+    stamps = series.as_given(series.stamps)
+    run = RunFolder(out, {**settings, "test_start": first, **_described(detector)})
+    run.open(overwrite=overwrite)
+    detector.set_params(checkpoint_folder=run.checkpoints)
+    before = show_stamp(first, series.kind)
+    known = "" if marks is None else f", {int(marks.sum()):,} rows labelled"
+    say(
+        f"{source.name}: {series.rows:,} rows, {len(series)} series, {len(series.columns)} channel(s){known}; "
+        "fitted to "
+        f"the rows before {before}, tested on those from then on"
+    )
+    try:
+        fitted_rows = stamps < first
+        detector.fit(source.table.filter(fitted_rows), None if marks is None else marks[fitted_rows])
+    except GatewiseError:
+        run.abandon()
+        raise
+    interrupted = detector.stopped_ == "interrupted"
+    _finish(detector, source, marks, first, out, begun)
+    if interrupted:
+        say("stopped by Ctrl-C; the best model so far is saved. The same command goes on with the training.")
+    else:
+        run.close()
+    return interrupted
+
+
+def _finish(
+    detector: AnomalyDetector, source: AnomalySource, marks: Any, first: int, out: Path, begun: float
+) -> None:
+    """Test, and write model, report and numbers."""
+    import numpy as np
+
+    from gatewise.data.frequency import show_stamp
+    from gatewise.store import atomic_write
+    from gatewise.tasks.anomaly.card import CardNotes
+    from gatewise.tasks.anomaly.persistence import save_detector
+    from gatewise.tasks.anomaly.report import report_html
+    from gatewise.tasks.forecast.report import environment
+
+    kind = detector.fitted_.kind
+    evaluation = detector.evaluate(
+        source.table, marks, start=first if kind == "integer" else np.datetime64(first, "ns")
+    )
+    before = show_stamp(first, kind)
+    notes = CardNotes(
+        data=f"{source.name}, {source.table.num_rows:,} rows",
+        trained_on=f"all rows before {before}; those from then on only gave the results",
+        evaluation=evaluation,
+    )
+    save_detector(detector, out, notes)
+    seconds = time.perf_counter() - begun
+    numbers = {
+        **evaluation.to_dict(),
+        "fit_seconds": round(detector.fit_seconds_, 3),
+        "seconds": round(seconds, 3),
+        "epochs": len(detector.history_),
+        "best_epoch": detector.best_epoch_,
+        "stopped": detector.stopped_,
+        "environment": environment(),
+    }
+    atomic_write(out / "metrics.json", (json.dumps(numbers, indent=2) + "\n").encode())
+    atomic_write(out / "report.html", report_html(detector, notes, folder=str(out), seconds=seconds).encode())
+    print_anomaly_evaluation(evaluation)
+    output.print(f"\nWritten to {out} in {time.perf_counter() - begun:.0f} s:", soft_wrap=True)
+    for name, what in (
+        ("report.html", "open this"),
+        ("config.json, model.safetensors", "the model"),
+        ("card.md", "what the model is"),
+        ("metrics.json", "the numbers above"),
+        ("checkpoints", "the training's last state"),
+    ):
+        output.print(f"  {name:32} {what}", soft_wrap=True)
+
+
+def _described(detector: AnomalyDetector) -> dict[str, Any]:
+    """The parameters as JSON, without those that only say where and how long."""
+    parameters: dict[str, Any] = detector.get_params()
+    for name in ("checkpoint_folder", "progress", "max_time", "device"):
+        parameters.pop(name)
+    return parameters | {"quantiles": list(parameters["quantiles"])}
+
+
+def _first_held_out(series: Any, given: str | None) -> int:
+    """The first stamp that is not learned from."""
+    from gatewise.data.frequency import parse_stamp, show_stamp
+    from gatewise.errors import DataError
+
+    if given is not None:
+        whole = series.kind == "integer" and given.lstrip("-").isdigit()
+        first = parse_stamp(int(given) if whole else given, series.kind)
+    else:
+        rows = series.of(int(series.lengths.argmax()))
+        first = int(series.stamps[rows][int((rows.stop - rows.start) * _FIT_SHARE)])
+    if not (series.stamps < first).any() or not (series.stamps >= first).any():
+        raise DataError(
+            f"--test-start: {show_stamp(first, series.kind)} leaves no rows to fit to or none to test on; the "
+            "rows go from "
+            f"{show_stamp(series.stamps.min(), series.kind)} to {show_stamp(series.stamps.max(), series.kind)}"
+        )
+    return first
+
+
+def _pair(text: str | None) -> tuple[int, int] | None:
+    from gatewise.errors import ArgumentError
+
+    if text is None:
+        return None
+    try:
+        long, short = (int(part) for part in text.split(","))
+    except ValueError:
+        raise ArgumentError(
+            f"--likelihood: two numbers of rows (200,10) are expected, came {text!r}"
+        ) from None
+    return long, short
+
+
+def _threshold(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,80 @@
+"""From errors to strangeness, channel by channel: a Gaussian of error vectors, or how far outside a band."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+from sklearn.covariance import ledoit_wolf
+
+__all__ = ["ErrorGaussian", "exceedance", "fit_gaussian"]
+
+Values = NDArray[np.float64]
+# Errors smaller than this share of the training rows' spread are no sign of anything.
+_FLOOR = 1e-3
+# Errors further out than this many robust deviations enter the fit drawn in: training rows may hold anomalies.
+_FAR = 5.0
+
+
+@dataclass(frozen=True)
+class ErrorGaussian:
+    """A Gaussian of error vectors (Malhotra et al. 2015, sec. 2.2).
+
+    Args:
+        mean: (dimensions,)
+        precision: (dimensions, dimensions), the inverse covariance.
+    """
+
+    mean: Values
+    precision: Values
+
+    def contributions(
+        self, errors: Float[np.ndarray, "rows steps channels"]
+    ) -> Float[np.ndarray, "rows channels"]:
+        """What each channel adds to the squared Mahalanobis distance; they sum to it.
+
+        Errors that are missing (NaN) count as average. A share may be negative where a channel's error is what
+        the other channels' errors made likely.
+        """
+        rows, steps, channels = errors.shape
+        deviation = errors.reshape(rows, steps * channels) - self.mean
+        deviation = np.where(np.isnan(deviation), 0.0, deviation)
+        parts = deviation * (deviation @ self.precision)
+        return parts.reshape(rows, steps, channels).sum(axis=1)
+
+
+def fit_gaussian(errors: Float[np.ndarray, "rows steps channels"]) -> ErrorGaussian:
+    """Mean and shrunk covariance (Ledoit & Wolf 2004) of error vectors, those far out drawn in first.
+
+    Args:
+        errors: rows with NaN are left out, unless none is whole.
+    """
+    flat = errors.reshape(len(errors), -1)
+    whole = flat[~np.isnan(flat).any(axis=1)]
+    if len(whole) < 2:
+        whole = np.nan_to_num(flat)
+    centre = np.median(whole, axis=0)
+    robust = 1.4826 * np.median(np.abs(whole - centre), axis=0)
+    robust = np.where(robust > 0, robust, whole.std(axis=0))
+    drawn = np.clip(whole, centre - _FAR * robust, centre + _FAR * robust)
+    covariance = np.atleast_2d(ledoit_wolf(drawn)[0]) if len(drawn) > 1 else np.zeros((flat.shape[1],) * 2)
+    covariance = covariance + _FLOOR**2 * np.eye(flat.shape[1])
+    return ErrorGaussian(drawn.mean(axis=0), np.linalg.inv(covariance))
+
+
+def exceedance(
+    values: Float[np.ndarray, "rows channels"], quantiles: Float[np.ndarray, "rows channels levels"]
+) -> Float[np.ndarray, "rows channels"]:
+    """How far a value lies from the median, in units of the distance from the median to the band's edge on its side.
+
+    1 is the edge of the band. NaN where value or quantiles are missing.
+
+    Args:
+        values: what came.
+        quantiles: lowest, median and highest, along the last dimension.
+    """
+    low, middle, high = (quantiles[..., index] for index in (0, 1, 2))
+    edge = np.where(values >= middle, high - middle, middle - low)
+    return np.asarray(np.abs(values - middle) / np.maximum(edge, _FLOOR))

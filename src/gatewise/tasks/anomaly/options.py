@@ -1,0 +1,173 @@
+"""The estimator's parameters, checked: each concern as one frozen object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gatewise import cells, train
+from gatewise.errors import ArgumentError, ArgumentTypeError
+from gatewise.nn.arguments import no_type_check
+from gatewise.spec import Program
+
+__all__ = ["METHODS", "THRESHOLDS", "Options"]
+
+METHODS = ("forecast", "reconstruction", "quantile")
+THRESHOLDS = ("spot", "dspot", "rate", "labels")
+_WARMUP_STEPS, _EMA_DECAY, _WEIGHT_DECAY = 10, 0.98, 1e-4
+
+
+@dataclass(frozen=True)
+class Options:
+    """The parameters of an `AnomalyDetector`, checked. Their meaning is the detector's."""
+
+    method: str
+    program: Program
+    hidden_size: int
+    num_layers: int
+    dropout: float
+    horizon: int
+    lookback: int
+    levels: tuple[float, ...]
+    rescale: float | None
+    likelihood: tuple[int, int] | None
+    quiet: int
+    threshold: str | float
+    rate: float
+    depth: int
+    missing: str
+    spacing: str
+    batch_size: int | None
+    engine: str
+    progress: bool
+    train: train.TrainConfig
+
+    @classmethod
+    @no_type_check
+    def from_estimator(cls, estimator: Any, seed: int) -> Options:
+        """Check the parameters of a detector.
+
+        Raises:
+            ArgumentError, ArgumentTypeError: naming the parameter.
+        """
+        _check_choice("method", estimator.method, METHODS)
+        _check_choice("missing", estimator.missing, ("error", "mask"))
+        _check_choice("spacing", estimator.spacing, ("even", "rows"))
+        for name in ("hidden_size", "num_layers", "horizon", "drift_depth"):
+            _check_count(name, getattr(estimator, name), 1)
+        _check_count("lookback", estimator.lookback, 2)
+        _check_count("quiet", estimator.quiet, 0)
+        if estimator.batch_size is not None:
+            _check_count("batch_size", estimator.batch_size, 1)
+        _check_number("dropout", estimator.dropout, "at least 0 and below 1", lambda v: 0 <= v < 1)
+        _check_number(
+            "false_alarm_rate", estimator.false_alarm_rate, "above 0 and below 1", lambda v: 0 < v < 1
+        )
+        if estimator.rescale is not None:
+            _check_number("rescale", estimator.rescale, "of at least 2 rows, or None,", lambda v: v >= 2)
+        config = train.TrainConfig(
+            max_epochs=estimator.max_epochs,
+            learning_rate=estimator.learning_rate,
+            schedule="cosine",
+            warmup_steps=_WARMUP_STEPS,
+            weight_decay=_WEIGHT_DECAY,
+            patience=estimator.patience,
+            precision=estimator.precision,
+            device=estimator.device,
+            seed=seed,
+            max_time=estimator.max_time,
+            checkpoint_folder=None
+            if estimator.checkpoint_folder is None
+            else Path(estimator.checkpoint_folder),
+            averaging="ema",
+            ema_decay=_EMA_DECAY,
+        )
+        return cls(
+            method=estimator.method,
+            program=cells.get(estimator.cell),
+            hidden_size=int(estimator.hidden_size),
+            num_layers=int(estimator.num_layers),
+            dropout=float(estimator.dropout),
+            horizon=int(estimator.horizon) if estimator.method == "forecast" else 1,
+            lookback=int(estimator.lookback),
+            levels=_levels(estimator.quantiles) if estimator.method == "quantile" else (),
+            rescale=None if estimator.rescale is None else float(estimator.rescale),
+            likelihood=_likelihood(estimator.likelihood),
+            quiet=int(estimator.quiet),
+            threshold=_threshold(estimator.threshold),
+            rate=float(estimator.false_alarm_rate),
+            depth=int(estimator.drift_depth),
+            missing=estimator.missing,
+            spacing=estimator.spacing,
+            batch_size=estimator.batch_size,
+            engine=estimator.engine,
+            progress=bool(estimator.progress),
+            train=config,
+        )
+
+
+@no_type_check
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if not isinstance(value, str) or value not in choices:
+        raise ArgumentError(f"{name}: one of {', '.join(map(repr, choices))} is expected, came {value!r}")
+
+
+@no_type_check
+def _check_count(name: str, value: Any, least: int) -> None:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        raise ArgumentTypeError(f"{name}: an integer is expected, came {value!r} ({type(value).__name__})")
+    if value < least:
+        raise ArgumentError(f"{name}: at least {least} is expected, came {value}")
+
+
+@no_type_check
+def _check_number(name: str, value: Any, words: str, fits: Any) -> None:
+    if not isinstance(value, int | float | np.number) or isinstance(value, bool):
+        raise ArgumentTypeError(f"{name}: a number is expected, came {value!r} ({type(value).__name__})")
+    if not fits(value):
+        raise ArgumentError(f"{name}: a number {words} is expected, came {value!r}")
+
+
+@no_type_check
+def _levels(quantiles: Any) -> tuple[float, ...]:
+    try:
+        levels = [float(level) for level in quantiles]
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(
+            f"quantiles: a sequence of levels such as (0.05, 0.5, 0.95) is expected, came {quantiles!r}"
+        ) from None
+    unfit = any(not 0 < level < 1 for level in levels) or len(set(levels)) != len(levels)
+    if unfit or not levels or min(levels) >= 0.5 or max(levels) <= 0.5:
+        raise ArgumentError(
+            f"quantiles: different levels between 0 and 1 on both sides of 0.5 are expected, came {quantiles!r}"
+        )
+    return tuple(sorted({*levels, 0.5}))
+
+
+@no_type_check
+def _likelihood(value: Any) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise ArgumentTypeError(
+            f"likelihood: None, or two numbers of rows (long, short) are expected, came {value!r}"
+        )
+    for one in value:
+        _check_count("likelihood", one, 1)
+    if value[0] <= value[1]:
+        raise ArgumentError(f"likelihood: (long, short) with long above short is expected, came {value!r}")
+    return (int(value[0]), int(value[1]))
+
+
+@no_type_check
+def _threshold(value: Any) -> str | float:
+    if isinstance(value, str):
+        _check_choice("threshold", value, THRESHOLDS)
+        return value
+    _check_number(
+        "threshold", value, f"or one of {', '.join(map(repr, THRESHOLDS))}", lambda v: bool(np.isfinite(v))
+    )
+    return float(value)

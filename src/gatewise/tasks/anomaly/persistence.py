@@ -1,0 +1,155 @@
+"""A fitted detector as a model folder: JSON for what was learned of the data, safetensors for every array."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gatewise.data import Frequency
+from gatewise.errors import GatewiseError, StoreError
+from gatewise.spec import Program
+from gatewise.store import apply_tensors, load_model, save_model
+from gatewise.tasks.anomaly.card import CardNotes, card_text
+from gatewise.tasks.anomaly.distances import ErrorGaussian
+from gatewise.tasks.anomaly.fitted import Fitted, Judging
+from gatewise.tasks.anomaly.network import NetworkPlan, build_network
+from gatewise.tasks.anomaly.scaling import Scaler
+from gatewise.tasks.anomaly.thresholds import threshold_from_state
+from gatewise.tasks.base import Estimator
+
+if TYPE_CHECKING:
+    from gatewise.tasks.anomaly.detector import AnomalyDetector
+
+__all__ = ["KIND", "load_detector", "save_detector"]
+
+KIND = "anomaly-detector"
+# Where it runs and how it tells of it is the loading side's business.
+_NOT_STORED = ("checkpoint_folder", "random_state", "cell", "device")
+_FOUND = ("history_", "best_epoch_", "stopped_", "fit_seconds_", "validation_", "offset_")
+Loaded = TypeVar("Loaded", bound=Estimator)
+
+
+def save_detector(detector: AnomalyDetector, path: Path, notes: CardNotes | None = None) -> None:
+    """Save a fitted detector into a folder.
+
+    Args:
+        detector: fitted.
+        path: the folder.
+        notes: what the card says beside the settings: data, licence, results.
+    """
+    fitted = detector.fitted_
+    parameters = {name: value for name, value in detector.get_params().items() if name not in _NOT_STORED}
+    parameters["cell"] = detector.cell if isinstance(detector.cell, str) else None
+    plan = {field.name: getattr(fitted.plan, field.name) for field in fields(fitted.plan)}
+    plan["program"] = json.loads(fitted.plan.program.to_json())
+    config: dict[str, Any] = {
+        "parameters": _plain(parameters),
+        "network": _plain(plan),
+        "span": fitted.scaler.span,
+        "mask": fitted.mask,
+        "judging": {
+            "window": fitted.judging.window,
+            "short": fitted.judging.short,
+            "quiet": fitted.judging.quiet,
+        },
+        "threshold": fitted.threshold.state(),
+        "columns": list(fitted.columns),
+        "frequency": None if fitted.frequency is None else asdict(fitted.frequency),
+        "kind": fitted.kind,
+        "from_array": fitted.from_array,
+        "time_name": fitted.time_name,
+        "found": _plain({name: getattr(detector, name) for name in _FOUND}),
+    }
+    tensors = {f"network.{name}": value.detach().cpu() for name, value in fitted.network.state_dict().items()}
+    arrays = {
+        "scaler.level": fitted.scaler.level,
+        "scaler.spread": fitted.scaler.spread,
+        "judging.history": fitted.judging.history,
+    }
+    if fitted.gaussian is not None:
+        arrays |= {"gaussian.mean": fitted.gaussian.mean, "gaussian.precision": fitted.gaussian.precision}
+    tensors |= {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in arrays.items()}
+    tensors = {name: value.contiguous().clone() for name, value in tensors.items()}
+    save_model(
+        path, kind=KIND, config=config, tensors=tensors, card=card_text(detector, notes or CardNotes())
+    )
+
+
+def load_detector(cls: type[Loaded], path: Path) -> Loaded:
+    """Load a detector from a folder.
+
+    Raises:
+        StoreError: the folder is no detector, or its content does not fit together.
+    """
+    stored = load_model(path, kind=KIND)
+    try:
+        return _restored(cls, stored.config, dict(stored.tensors))
+    except StoreError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, GatewiseError) as error:
+        raise StoreError(
+            f"{path} does not hold a detector that this version can read ({type(error).__name__}: {error}); "
+            "save the model "
+            "anew"
+        ) from error
+
+
+def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tensor]) -> Loaded:
+    plan = dict(config["network"])
+    program = Program.from_json(json.dumps(plan.pop("program")))
+    plan["levels"] = tuple(plan["levels"])
+    built = NetworkPlan(program=program, **plan)
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(built)
+    own = {
+        name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")
+    }
+    apply_tensors(network, own, source="model.safetensors")
+    arrays = {name: tensors[name].numpy() for name in tensors if not name.startswith("network.")}
+    columns = tuple(config["columns"])
+    scaler = Scaler(arrays["scaler.level"], arrays["scaler.spread"], config["span"])
+    if scaler.level.shape != (len(columns),) or built.channels != len(columns):
+        raise StoreError("the channels of config.json and model.safetensors differ")
+    gaussian = None
+    if built.method != "quantile":
+        gaussian = ErrorGaussian(arrays["gaussian.mean"], arrays["gaussian.precision"])
+    judging = config["judging"]
+    fitted = Fitted(
+        network=network.eval(), plan=built, scaler=scaler, mask=bool(config["mask"]), gaussian=gaussian,
+        judging=Judging(judging["window"], judging["short"], arrays["judging.history"], judging["quiet"]),
+        threshold=threshold_from_state(config["threshold"]), columns=columns,
+        frequency=None if config["frequency"] is None else Frequency(**config["frequency"]),
+        kind=config["kind"], from_array=config["from_array"], time_name=config["time_name"],
+    )  # fmt: skip
+    parameters = dict(config["parameters"])
+    parameters["cell"] = parameters["cell"] or program
+    for name in ("quantiles", "likelihood"):
+        parameters[name] = tuple(parameters[name]) if isinstance(parameters[name], list) else parameters[name]
+    detector = cls(**parameters)
+    for name in _FOUND:
+        setattr(detector, name, config["found"][name])
+    detector.fitted_ = fitted
+    detector.n_features_in_ = len(columns)
+    detector._own_stream = None
+    return detector
+
+
+def _plain(value: Any) -> Any:
+    """The value with tuples as lists and numpy's numbers as Python's; what is not finite as None."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
