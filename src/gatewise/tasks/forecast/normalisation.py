@@ -48,14 +48,17 @@ class ReversibleNorm(nn.Module):
 
     Example:
         >>> import torch
+        >>> values = torch.randn(9, 4, 1)
+        >>> inputs = torch.cat([values, torch.ones(9, 4, 1), torch.zeros(9, 4, 1)], dim=-1)
         >>> windows = Windows(
-        ...     torch.randn(9, 4, 3),
-        ...     *(torch.zeros(1, 4, 2, 1), torch.zeros(1, 4)),
+        ...     inputs,
+        ...     known=torch.zeros(1, 4, 2, 0),
+        ...     last=values[-1:, :, 0],
         ...     season=torch.zeros(1, 4, 2),
         ...     positions=torch.tensor([8]),
         ... )
         >>> normed, normal = ReversibleNorm(1)(windows)
-        >>> torch.testing.assert_close(normal.undo(normed.inputs[..., 0]), windows.inputs[..., 0])
+        >>> torch.testing.assert_close(normal.undo(normed.inputs[..., 0]), inputs[..., 0])
     """
 
     def __init__(self, channels: int) -> None:
