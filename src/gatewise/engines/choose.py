@@ -22,7 +22,18 @@ from gatewise.engines.traced import run_traced
 from gatewise.errors import ArgumentError, EngineError
 from gatewise.spec.program import Program
 
-__all__ = ["ENGINES", "Explanation", "explain", "lean_step", "observed", "run", "step", "step_kernel"]
+__all__ = [
+    "ENGINES",
+    "Explanation",
+    "explain",
+    "has_steps",
+    "lean_step",
+    "may_prepare",
+    "observed",
+    "run",
+    "step",
+    "step_kernel",
+]
 
 MOST_STEPS_OF_TORCH = 16
 
@@ -153,6 +164,17 @@ def step_kernel(program: Program, engine: str) -> Any:
     """
     check_engine(engine)
     return torch_engine.cell_kernel(program) if engine in ("auto", "torch") else None
+
+
+def has_steps(engine: str) -> bool:
+    """Whether an engine offers differentiable single steps; the native one differentiates whole calls alone."""
+    check_engine(engine)
+    return engine != "native"
+
+
+def may_prepare(engine: str) -> bool:
+    """Whether a layer on this engine can have its weights prepared."""
+    return engine in ("auto", "native")
 
 
 def lean_step(

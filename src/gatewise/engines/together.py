@@ -100,7 +100,7 @@ class _Together(torch.autograd.Function):
         return tuple([x for own in results for x in own])
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
         calls, sizes, saved, again = ctx.calls, ctx.sizes, ctx.saved_tensors, torch.is_grad_enabled()
         operands = _split(saved, sizes)
         kept = _split(saved[sum(sizes) :], [len(sequence_names(call.program)) for call in calls])

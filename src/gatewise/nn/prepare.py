@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from gatewise.engines import WEIGHT_FORMATS, PreparedLayer
+from gatewise.engines import WEIGHT_FORMATS, PreparedLayer, may_prepare
 from gatewise.errors import ArgumentError, ArgumentTypeError
 from gatewise.nn.arguments import no_type_check
 
@@ -70,9 +70,9 @@ class Preparable:
     _prepared: tuple[PreparedLayer, ...] | None = None
 
     def _prepare(self: Any, weights: str) -> None:
-        if self.engine not in ("auto", "native"):
+        if not may_prepare(self.engine):
             raise ArgumentError(
-                f"module: expected engine='auto' or 'native' where weights are prepared, got engine={self.engine!r}"
+                f"module: expected engine='auto' where weights are prepared, got engine={self.engine!r}"
             )
         self._prepared = tuple(PreparedLayer(row, weights) for row in self._tensors(None))
 

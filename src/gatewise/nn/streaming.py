@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gatewise.engines import geometry, lean_step
+from gatewise.engines import geometry, has_steps, lean_step
 from gatewise.engines import step as engine_step
 from gatewise.errors import ArgumentError
 from gatewise.nn.arguments import no_type_check
@@ -78,7 +78,7 @@ class Streaming:
         lean = lean_step(self.program, inputs, states, tensors, self.engine, self._prepared)
         if lean is not None:
             output, stacked = lean
-        elif self.engine == "native" or self._prepared is not None:
+        elif not has_steps(self.engine) or self._prepared is not None:
             return _step_by_call(self, x_t, state, streams, batched)
         else:
             output, stacked = _by_layers(self, inputs, states, tensors)

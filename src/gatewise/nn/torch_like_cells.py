@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gatewise import cells
-from gatewise.engines import geometry, lean_step, step_kernel
+from gatewise.engines import geometry, has_steps, lean_step, step_kernel
 from gatewise.engines import step as engine_step
 from gatewise.errors import ArgumentTypeError, EngineError
 from gatewise.nn import arguments as check
@@ -141,7 +141,7 @@ class _CellModule(Preparable, torch.nn.Module):
         if autocast_is_on(x.device.type):
             with torch.autocast(x.device.type, enabled=False):
                 return engine_step(self.program, (x,), states, tensors, self.engine)[1]
-        if self.engine == "native" or self._prepared is not None:
+        if not has_steps(self.engine) or self._prepared is not None:
             rows = tuple([s.unsqueeze(0) for s in states])
             lean = lean_step(self.program, (x,), rows, (tensors,), self.engine, self._prepared)
             if lean is not None:

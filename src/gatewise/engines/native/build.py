@@ -230,6 +230,8 @@ class _Builder(Placement):
         candidates = (node.args, node.args[::-1]) if node.op == "add" else (node.args[::-1],)
         for product, other in candidates:
             inner = self.nodes[product]
+            if product in self.totals:
+                continue
             if inner.op != "mul" or product not in self.inside or self.users[product] != [index]:
                 continue
             if self.homes.get(product) or self.segment[product] != segment or inner.width != node.width:

@@ -28,7 +28,8 @@ class _Single:
     """Descriptors of a plan's memory for one step of so many rows. One thread uses it at a time."""
 
     def __init__(self, plan: Plan, rows: int) -> None:
-        self.plan, self.rows, self.owner = plan, rows, None
+        self.plan, self.rows = plan, rows
+        self.owner: PreparedLayer | None = None  # whose weights the descriptors name
         described: list[int] = []
         # Where in `described` an address stands, and whose: of what moves from call to call, and of the weights.
         self.moving: dict[str, list[tuple[int, int]]] = {kind: [] for kind in _MOVING}
