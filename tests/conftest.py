@@ -25,6 +25,27 @@ import torch  # noqa: E402
 torch.set_num_threads(1)
 
 
+# Tests that fit many models: `python -m pytest -m long` runs them, beside the suite, which keeps under 15 minutes.
+LONG = (
+    "tests/tasks/anomaly/test_contract.py", "tests/tasks/anomaly/test_detector.py",
+    "tests/tasks/anomaly/test_evaluation_and_folder.py", "tests/tasks/classify/test_classifier.py",
+    "tests/tasks/classify/test_model_folder.py", "tests/tasks/classify/test_sklearn_contract.py",
+    "tests/tasks/recipes/test_recipes.py", "tests/tasks/test_adaptive.py",
+    "tests/tasks/test_architecture_covariates.py", "tests/tasks/test_architectures.py", "tests/tasks/test_bad_input.py", "tests/tasks/test_cross_validation.py",
+    "tests/tasks/test_parallel_forecast.py", "tests/tasks/test_sample_paths.py", "tests/tasks/test_search.py",
+    "tests/tasks/test_update.py", "tests/cli/test_anomaly_cli.py", "tests/cli/test_classify.py",
+    "tests/cli/test_forecast_options.py", "tests/tasks/anomaly/test_bad_input.py",
+    "tests/tasks/classify/test_bad_input.py", "tests/tasks/classify/test_streaming.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the long tests by their files."""
+    for item in items:
+        if item.path.as_posix().endswith(LONG):
+            item.add_marker(pytest.mark.long)
+
+
 @pytest.fixture(autouse=True)
 def fixed_seeds() -> None:
     """Give every test the same random numbers, whatever ran before it."""
