@@ -172,7 +172,7 @@ def _finish(
     from gatewise.tasks.anomaly.card import CardNotes
     from gatewise.tasks.anomaly.persistence import save_detector
     from gatewise.tasks.anomaly.report import report_html
-    from gatewise.tasks.forecast.report import environment
+    from gatewise.tasks.environment import environment
 
     kind = detector.fitted_.kind
     evaluation = detector.evaluate(

@@ -25,8 +25,8 @@ from gatewise.tasks.classify.card import ClassNotes
 from gatewise.tasks.classify.persistence import save_classifier
 from gatewise.tasks.classify.report import report_html
 from gatewise.tasks.classify.splits import hold_out
-from gatewise.tasks.forecast.page import picture_png
-from gatewise.tasks.forecast.report import environment
+from gatewise.tasks.environment import environment
+from gatewise.tasks.page import picture_png
 
 __all__ = ["ClassifyColumns", "evaluate_classifier", "fit_classify", "predict_classes"]
 

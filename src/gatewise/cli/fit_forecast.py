@@ -20,10 +20,11 @@ from gatewise.data.frequency import parse_frequency, parse_stamp, show_stamp
 from gatewise.errors import DataError, GatewiseError
 from gatewise.store import atomic_write
 from gatewise.tasks import Forecaster
+from gatewise.tasks.environment import environment
 from gatewise.tasks.forecast import figures
-from gatewise.tasks.forecast.page import picture_png
 from gatewise.tasks.forecast.persistence import save_forecaster
-from gatewise.tasks.forecast.report import environment, report_html, short_label
+from gatewise.tasks.forecast.report import report_html, short_label
+from gatewise.tasks.page import picture_png
 
 __all__ = ["fit_forecast"]
 

@@ -9,12 +9,12 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-__all__ = ["GRID", "INK", "LINE", "MODEL", "MUTED", "OTHERS", "canvas"]
+__all__ = ["GRID", "INK", "LINE", "MODEL", "MUTED", "OTHERS", "STYLE", "canvas"]
 
 INK, MUTED, GRID, LINE = "#1c2430", "#6b7686", "#e3e7ed", "#aab3bf"
 MODEL = "#1f5fbf"
 OTHERS = ("#c8791b", "#7a9a3a", "#8a5aa8", "#a3432b", "#3a8a8a", "#6b7686")
-_STYLE = {
+STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
     "axes.edgecolor": LINE,
@@ -53,6 +53,6 @@ def canvas(
         rows, columns: of axes.
         **options: of matplotlib's `subplots`.
     """
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
         yield figure, figure.subplots(rows, columns, **options)

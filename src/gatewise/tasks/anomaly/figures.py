@@ -15,19 +15,13 @@ from gatewise.data.frequency import StampKind
 from gatewise.tasks.anomaly.evaluation import Evaluation
 from gatewise.tasks.anomaly.fitted import Judged
 from gatewise.tasks.anomaly.labels import spans_of
-from gatewise.tasks.forecast.figures import GRID, INK, MODEL, MUTED
+from gatewise.tasks.canvas import INK, MODEL, STYLE
 
 __all__ = ["plot_closeup", "plot_measures", "plot_scores", "plot_series", "strangest_spans"]
 
 ALARM, LABEL, EXPECTED = "#c0392b", "#e8c268", "#7a9a3a"
-_STYLE = {
-    "font.family": "DejaVu Sans", "font.size": 9.5, "axes.edgecolor": "#aab3bf", "axes.labelcolor": MUTED,
-    "axes.titlecolor": INK, "axes.titlesize": 10.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
-    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.grid.axis": "y",
-    "axes.axisbelow": True, "grid.color": GRID, "grid.linewidth": 0.8, "xtick.color": MUTED, "ytick.color": MUTED,
-    "xtick.major.size": 3, "ytick.major.size": 0, "legend.frameon": False, "legend.fontsize": 9,
-    "svg.hashsalt": "gatewise", "svg.fonttype": "path",
-}  # fmt: skip
+# Legends stand beside the titles, which therefore keep to matplotlib's own distance.
+_STYLE = {name: value for name, value in STYLE.items() if name != "axes.titlepad"}
 # Beside the title, where no line runs.
 _ABOVE: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.98), "ncols": 2, "borderpad": 0.1}
 # More channels than these are not drawn; the ones to blame most are.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,13 @@ from gatewise import cells, train
 from gatewise.errors import ArgumentError, ArgumentTypeError
 from gatewise.nn.arguments import no_type_check
 from gatewise.spec import Program
+from gatewise.tasks.options import check_count, training_config
 
 __all__ = ["METHODS", "THRESHOLDS", "Options"]
 
 METHODS = ("forecast", "reconstruction", "quantile")
 THRESHOLDS = ("spot", "dspot", "rate", "labels")
-_WARMUP_STEPS, _EMA_DECAY, _WEIGHT_DECAY = 10, 0.98, 1e-4
+_WARMUP_STEPS, _WEIGHT_DECAY = 10, 1e-4
 
 
 @dataclass(frozen=True)
@@ -57,34 +57,18 @@ class Options:
         _check_choice("missing", estimator.missing, ("error", "mask"))
         _check_choice("spacing", estimator.spacing, ("even", "rows"))
         for name in ("hidden_size", "num_layers", "horizon", "drift_depth"):
-            _check_count(name, getattr(estimator, name), 1)
-        _check_count("lookback", estimator.lookback, 2)
-        _check_count("quiet", estimator.quiet, 0)
+            check_count(name, getattr(estimator, name), 1)
+        check_count("lookback", estimator.lookback, 2)
+        check_count("quiet", estimator.quiet, 0)
         if estimator.batch_size is not None:
-            _check_count("batch_size", estimator.batch_size, 1)
+            check_count("batch_size", estimator.batch_size, 1)
         _check_number("dropout", estimator.dropout, "at least 0 and below 1", lambda v: 0 <= v < 1)
         _check_number(
             "false_alarm_rate", estimator.false_alarm_rate, "above 0 and below 1", lambda v: 0 < v < 1
         )
         if estimator.rescale is not None:
             _check_number("rescale", estimator.rescale, "of at least 2 rows, or None,", lambda v: v >= 2)
-        config = train.TrainConfig(
-            max_epochs=estimator.max_epochs,
-            learning_rate=estimator.learning_rate,
-            schedule="cosine",
-            warmup_steps=_WARMUP_STEPS,
-            weight_decay=_WEIGHT_DECAY,
-            patience=estimator.patience,
-            precision=estimator.precision,
-            device=estimator.device,
-            seed=seed,
-            max_time=estimator.max_time,
-            checkpoint_folder=None
-            if estimator.checkpoint_folder is None
-            else Path(estimator.checkpoint_folder),
-            averaging="ema",
-            ema_decay=_EMA_DECAY,
-        )
+        config = training_config(estimator, seed, warmup_steps=_WARMUP_STEPS, weight_decay=_WEIGHT_DECAY)
         return cls(
             method=estimator.method,
             program=cells.get(estimator.cell),
@@ -113,14 +97,6 @@ class Options:
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
     if not isinstance(value, str) or value not in choices:
         raise ArgumentError(f"{name}: one of {', '.join(map(repr, choices))} is expected, came {value!r}")
-
-
-@no_type_check
-def _check_count(name: str, value: Any, least: int) -> None:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool):
-        raise ArgumentTypeError(f"{name}: an integer is expected, came {value!r} ({type(value).__name__})")
-    if value < least:
-        raise ArgumentError(f"{name}: at least {least} is expected, came {value}")
 
 
 @no_type_check
@@ -156,7 +132,7 @@ def _likelihood(value: Any) -> tuple[int, int] | None:
             f"likelihood: None, or two numbers of rows (long, short) are expected, came {value!r}"
         )
     for one in value:
-        _check_count("likelihood", one, 1)
+        check_count("likelihood", one, 1)
     if value[0] <= value[1]:
         raise ArgumentError(f"likelihood: (long, short) with long above short is expected, came {value!r}")
     return (int(value[0]), int(value[1]))

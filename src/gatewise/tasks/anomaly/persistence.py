@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gatewise.data import Frequency
-from gatewise.errors import GatewiseError, StoreError
+from gatewise.errors import StoreError
 from gatewise.spec import Program
 from gatewise.store import apply_tensors, load_model, save_model
 from gatewise.tasks.anomaly.card import CardNotes, card_text
@@ -22,6 +22,7 @@ from gatewise.tasks.anomaly.network import NetworkPlan, build_network
 from gatewise.tasks.anomaly.scaling import Scaler
 from gatewise.tasks.anomaly.thresholds import threshold_from_state
 from gatewise.tasks.base import Estimator
+from gatewise.tasks.stored import plain, restoring
 
 if TYPE_CHECKING:
     from gatewise.tasks.anomaly.detector import AnomalyDetector
@@ -49,8 +50,8 @@ def save_detector(detector: AnomalyDetector, path: Path, notes: CardNotes | None
     plan = {field.name: getattr(fitted.plan, field.name) for field in fields(fitted.plan)}
     plan["program"] = json.loads(fitted.plan.program.to_json())
     config: dict[str, Any] = {
-        "parameters": _plain(parameters),
-        "network": _plain(plan),
+        "parameters": plain(parameters),
+        "network": plain(plan),
         "span": fitted.scaler.span,
         "mask": fitted.mask,
         "judging": {
@@ -64,7 +65,7 @@ def save_detector(detector: AnomalyDetector, path: Path, notes: CardNotes | None
         "kind": fitted.kind,
         "from_array": fitted.from_array,
         "time_name": fitted.time_name,
-        "found": _plain({name: getattr(detector, name) for name in _FOUND}),
+        "found": plain({name: getattr(detector, name) for name in _FOUND}),
     }
     tensors = {f"network.{name}": value.detach().cpu() for name, value in fitted.network.state_dict().items()}
     arrays = {
@@ -88,16 +89,8 @@ def load_detector(cls: type[Loaded], path: Path) -> Loaded:
         StoreError: the folder is no detector, or its content does not fit together.
     """
     stored = load_model(path, kind=KIND)
-    try:
+    with restoring(path, "a detector"):
         return _restored(cls, stored.config, dict(stored.tensors))
-    except StoreError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, GatewiseError) as error:
-        raise StoreError(
-            f"{path} does not hold a detector that this version can read ({type(error).__name__}: {error}); "
-            "save the model "
-            "anew"
-        ) from error
 
 
 def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tensor]) -> Loaded:
@@ -138,18 +131,3 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
     detector.n_features_in_ = len(columns)
     detector._own_stream = None
     return detector
-
-
-def _plain(value: Any) -> Any:
-    """The value with tuples as lists and numpy's numbers as Python's; what is not finite as None."""
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value

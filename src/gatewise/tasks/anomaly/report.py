@@ -12,9 +12,9 @@ from gatewise.data.frequency import show_stamp
 from gatewise.tasks.anomaly import figures
 from gatewise.tasks.anomaly.card import METHOD_WORDS, CardNotes, threshold_words
 from gatewise.tasks.anomaly.evaluation import Evaluation, table_rows
+from gatewise.tasks.environment import environment
 from gatewise.tasks.forecast.figures import plot_training
-from gatewise.tasks.forecast.page import definitions, page, picture, section, table
-from gatewise.tasks.forecast.report import environment
+from gatewise.tasks.page import definitions, page, picture, section, table
 
 if TYPE_CHECKING:
     from gatewise.tasks.anomaly.detector import AnomalyDetector

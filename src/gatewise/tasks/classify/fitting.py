@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,13 +22,12 @@ from gatewise.tasks.classify.network import ARCHITECTURES, ClassifierNetwork, Ne
 from gatewise.tasks.classify.pooling import POOLINGS
 from gatewise.tasks.classify.splits import hold_out
 from gatewise.tasks.classify.training import ClassObjective, Labels, SequenceSource, logits_of
+from gatewise.tasks.options import check_count, training_config
 
 __all__ = ["FitResult", "Options", "TrainingSet", "fit_classifier"]
 
 Whole = NDArray[np.int64]
 _WARMUP_STEPS = 20
-# Averaged weights: memory of some fifty steps (Polyak & Juditsky 1992).
-_EMA_DECAY = 0.98
 _CHOICES = {
     "output": ("sequence", "step"),
     "architecture": ARCHITECTURES,
@@ -72,9 +70,9 @@ class Options:
             ArgumentError, ArgumentTypeError: naming the parameter.
         """
         for name in ("hidden_size", "num_layers", "filters"):
-            _check_count(name, getattr(estimator, name))
+            check_count(name, getattr(estimator, name))
         if estimator.batch_size is not None:
-            _check_count("batch_size", estimator.batch_size)
+            check_count("batch_size", estimator.batch_size)
         for name, choices in _CHOICES.items():
             value = getattr(estimator, name)
             if value not in choices:
@@ -89,21 +87,12 @@ class Options:
             )
         program = cells.get(estimator.cell)
         check_cell(program, num_layers=estimator.num_layers, architecture=estimator.architecture)
-        folder = estimator.checkpoint_folder
-        config = train.TrainConfig(
-            max_epochs=estimator.max_epochs,
-            learning_rate=estimator.learning_rate,
-            schedule="cosine",
+        config = training_config(
+            estimator,
+            seed,
             warmup_steps=_WARMUP_STEPS,
             weight_decay=estimator.weight_decay,
-            patience=estimator.patience,
-            precision=estimator.precision,
-            device=estimator.device,
-            seed=seed,
-            max_time=estimator.max_time,
-            checkpoint_folder=None if folder is None else Path(folder),
             averaging="ema" if estimator.architecture != "fcn" else None,
-            ema_decay=_EMA_DECAY,
         )
         kept = ("output", "architecture", "pooling", "missing", "unseen", "scaling", "class_weight", "engine")
         return cls(
@@ -258,13 +247,6 @@ def _temperature(
     codes = labels.of(encoded.sequences, held)
     there = codes >= 0
     return fit_temperature(logits[there] - np.log(weights), codes[there])
-
-
-def _check_count(name: str, value: object) -> None:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool):
-        raise ArgumentTypeError(f"{name}: an integer is expected, came {value!r} ({type(value).__name__})")
-    if value < 1:
-        raise ArgumentError(f"{name}: at least 1 is expected, came {value}")
 
 
 def _check_share(name: str, value: object, *, above: bool) -> None:

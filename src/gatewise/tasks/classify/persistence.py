@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from gatewise.errors import ArgumentTypeError, GatewiseError, StoreError
+from gatewise.errors import ArgumentTypeError, StoreError
 from gatewise.spec import Program
 from gatewise.store import apply_tensors, load_model, save_model
 from gatewise.tasks.base import Estimator
@@ -19,6 +18,7 @@ from gatewise.tasks.classify.card import ClassNotes, card_text
 from gatewise.tasks.classify.encoding import Encoder
 from gatewise.tasks.classify.fitted import Fitted
 from gatewise.tasks.classify.network import ClassifierNetwork, NetworkPlan
+from gatewise.tasks.stored import plain, restoring
 
 if TYPE_CHECKING:
     from gatewise.tasks.classify.classifier import SequenceClassifier
@@ -65,15 +65,8 @@ def restore_classifier(
     Raises:
         StoreError: the parts do not fit together.
     """
-    try:
+    with restoring(path, "a classifier"):
         return _restored(cls, config, tensors)
-    except StoreError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, GatewiseError) as error:
-        raise StoreError(
-            f"{path} does not hold a classifier that this version can read ({type(error).__name__}: {error}); save "
-            "the model anew"
-        ) from error
 
 
 def stored_parts(classifier: SequenceClassifier) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -84,10 +77,10 @@ def stored_parts(classifier: SequenceClassifier) -> tuple[dict[str, Any], dict[s
     plan = fitted.network.plan
     own = {field.name: getattr(plan, field.name) for field in fields(plan)}
     config: dict[str, Any] = {
-        "parameters": _plain(parameters),
+        "parameters": plain(parameters),
         "class_weight": _weight_config(classifier.class_weight),
-        "network": _plain(own | {"program": json.loads(plan.program.to_json())}),
-        "encoder": _plain(asdict(fitted.encoder)),
+        "network": plain(own | {"program": json.loads(plan.program.to_json())}),
+        "encoder": plain(asdict(fitted.encoder)),
         "classes": _classes_config(fitted.classes),
         "weights": fitted.weights.tolist(),
         "temperature": fitted.temperature,
@@ -96,7 +89,7 @@ def stored_parts(classifier: SequenceClassifier) -> tuple[dict[str, Any], dict[s
         "categories": list(fitted.categories),
         "aside": list(classifier.aside_),
         "columns_in": getattr(classifier, "n_features_in_", None),
-        "found": _plain({name: getattr(classifier, name) for name in _FOUND}),
+        "found": plain({name: getattr(classifier, name) for name in _FOUND}),
     }
     state = fitted.network.state_dict()
     return config, {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
@@ -150,23 +143,8 @@ def _weight_config(class_weight: Any) -> Any:
     """A mapping's keys may be numbers, which JSON's cannot: pairs."""
     if class_weight is None or isinstance(class_weight, str):
         return class_weight
-    return [[_plain(key), float(value)] for key, value in dict(class_weight).items()]
+    return [[plain(key), float(value)] for key, value in dict(class_weight).items()]
 
 
 def _weight(stored: Any) -> Any:
     return dict(stored) if isinstance(stored, list) else stored
-
-
-def _plain(value: Any) -> Any:
-    """The value with tuples as lists and numpy's numbers as Python's; what is not finite as None."""
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, torch.device):
-        return str(value)
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value

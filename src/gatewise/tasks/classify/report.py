@@ -9,8 +9,8 @@ import gatewise
 from gatewise.tasks.classify import figures
 from gatewise.tasks.classify.card import ClassNotes, card_text, input_words, model_words, training_words
 from gatewise.tasks.classify.evaluation import MAJORITY, ClassEvaluation, table_rows
-from gatewise.tasks.forecast.page import definitions, page, picture, section, table
-from gatewise.tasks.forecast.report import environment
+from gatewise.tasks.environment import environment
+from gatewise.tasks.page import definitions, page, picture, section, table
 
 if TYPE_CHECKING:
     from gatewise.tasks.classify.classifier import SequenceClassifier

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
@@ -15,6 +12,7 @@ from numpy.typing import NDArray
 
 from gatewise.data import Panel
 from gatewise.data.frequency import DAY, StampKind, show_stamp
+from gatewise.tasks.canvas import GRID, INK, MODEL, MUTED, canvas
 from gatewise.tasks.forecast.evaluation import LINEAR, NAIVE, NAIVE2, SEASONAL, BackTest, Evaluation
 from gatewise.tasks.forecast.selection import Choice, chained_windows, chosen_windows, window_errors
 
@@ -28,44 +26,8 @@ __all__ = [
     "plot_windows",
 ]
 
-INK, MUTED, GRID = "#1c2430", "#6b7686", "#e3e7ed"
-MODEL, BAND, TRUTH = "#1f5fbf", "#1f5fbf", "#1c2430"
+BAND, TRUTH = MODEL, INK
 COLOURS = {NAIVE: "#c8791b", SEASONAL: "#7a9a3a", NAIVE2: "#a08bb0", LINEAR: "#b0436b"}
-_STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9.5,
-    "axes.edgecolor": "#aab3bf",
-    "axes.labelcolor": MUTED,
-    "axes.titlecolor": INK,
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlepad": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.8,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.major.size": 3,
-    "ytick.major.size": 0,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "svg.hashsalt": "gatewise",
-    "svg.fonttype": "path",
-}
-
-
-@contextmanager
-def _figure(
-    width: float, height: float, rows: int = 1, columns: int = 1, **options: Any
-) -> Iterator[tuple[Figure, Any]]:
-    with rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-        yield figure, figure.subplots(rows, columns, **options)
 
 
 def plot_forecast(
@@ -83,7 +45,7 @@ def plot_forecast(
     begin, end = panel.starts[index], panel.starts[index + 1]
     shown = slice(max(begin, end - history), end)
     ahead = panel.frequency.ahead(panel.stamps[begin], end - begin + np.arange(len(quantiles)))
-    with _figure(9.5, 3.6) as (figure, axes):
+    with canvas(9.5, 3.6) as (figure, axes):
         axes.plot(
             _times(panel.stamps[shown], panel.kind), panel.target[shown], color=TRUTH, lw=1.3, label="history"
         )
@@ -99,7 +61,7 @@ def plot_chain(evaluation: Evaluation, *, unit: str = "") -> Figure:
     test = evaluation.back_test
     chain = chained_windows(test)
     panel, horizon = test.panel, test.actual.shape[1]
-    with _figure(11, 4.2) as (figure, axes):
+    with canvas(11, 4.2) as (figure, axes):
         for place, window in enumerate(chain):
             rows = test.rows[window] + 1 + np.arange(horizon)
             times = _times(panel.stamps[rows], panel.kind)
@@ -125,7 +87,7 @@ def plot_windows(evaluation: Evaluation, *, unit: str = "") -> Figure:
     """Single forecasts, chosen by rule: good, typical, bad, and the one with the largest values."""
     test = evaluation.back_test
     choices = chosen_windows(test)
-    with _figure(11, 6.2, 2, 2) as (figure, grid):
+    with canvas(11, 6.2, 2, 2) as (figure, grid):
         for axes, choice in zip(grid.flat, choices, strict=False):
             _one_window(axes, test, choice)
         for axes in list(grid.flat)[len(choices) :]:
@@ -139,7 +101,7 @@ def plot_windows(evaluation: Evaluation, *, unit: str = "") -> Figure:
 
 def plot_by_horizon(evaluation: Evaluation, *, step: str) -> Figure:
     """MAE at each horizon, the model beside the trivial methods."""
-    with _figure(5.4, 3.5) as (figure, axes):
+    with canvas(5.4, 3.5) as (figure, axes):
         for name, values in evaluation.by_horizon.items():
             own = name == evaluation.model
             colour = MODEL if own else COLOURS[name]
@@ -163,7 +125,7 @@ def plot_by_time(evaluation: Evaluation) -> Figure:
         name: [window_errors(test, name)[part == one] for one in range(len(labels))]
         for name in ("model", NAIVE, SEASONAL)
     }
-    with _figure(5.4, 3.5) as (figure, axes):
+    with canvas(5.4, 3.5) as (figure, axes):
         place = np.arange(len(labels))
         for offset, (name, key) in enumerate(zip(names, ("model", NAIVE, SEASONAL), strict=True)):
             heights = [np.nanmean(own) if np.isfinite(own).any() else np.nan for own in values[key]]
@@ -183,7 +145,7 @@ def plot_reliability(evaluation: Evaluation) -> Figure:
     levels = np.array(list(evaluation.coverage))
     shares = np.array(list(evaluation.coverage.values()))
     line = np.array([0.0, 1.0])
-    with _figure(5.4, 3.7) as (figure, axes):
+    with canvas(5.4, 3.7) as (figure, axes):
         axes.fill_between(line, line - 0.05, line + 0.05, color=GRID, lw=0, label="within 5 points")
         axes.plot(line, line, color="#aab3bf", lw=1, ls="--")
         for own in evaluation.coverage_by_horizon:
@@ -206,7 +168,7 @@ def plot_reliability(evaluation: Evaluation) -> Figure:
 def plot_training(history: list[dict[str, Any]], best_epoch: int | None) -> Figure:
     """Training and validation loss by epoch."""
     epochs = [record["epoch"] for record in history]
-    with _figure(5.4, 3.7) as (figure, axes):
+    with canvas(5.4, 3.7) as (figure, axes):
         axes.plot(epochs, [record["train_loss"] for record in history], color=MUTED, lw=1.5, label="training")
         losses = [record["validation_loss"] for record in history]
         axes.plot(epochs, losses, color=MODEL, lw=2, label="validation")

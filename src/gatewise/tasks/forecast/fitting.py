@@ -33,6 +33,7 @@ from gatewise.tasks.forecast.objective import ForecastObjective
 from gatewise.tasks.forecast.origin_source import OriginSource
 from gatewise.tasks.forecast.scaling import fit_scaler
 from gatewise.tasks.forecast.training import ChunkSource, choose_origins
+from gatewise.tasks.options import check_count, training_config
 
 __all__ = ["FitResult", "Options", "fit_forecaster", "roles_of"]
 
@@ -41,8 +42,6 @@ _VALIDATION_WINDOWS, _CALIBRATION_WINDOWS = 512, 4096
 _LONGEST_LOOKBACK, _SHORTEST_LOOKBACK = 512, 16
 _DECODER_SIZE = 48
 _WARMUP_STEPS = 20
-# Averaged weights forecast better than the last ones (Polyak & Juditsky 1992); memory of some fifty steps.
-_EMA_DECAY = 0.98
 _WEIGHT_DECAY = 1e-4
 
 
@@ -75,10 +74,10 @@ class Options:
             ArgumentError, ArgumentTypeError: naming the parameter.
         """
         for name in ("horizon", "hidden_size", "num_layers"):
-            _check_count(name, getattr(estimator, name))
+            check_count(name, getattr(estimator, name))
         for name in ("lookback", "season_length", "batch_size"):
             if getattr(estimator, name) is not None:
-                _check_count(name, getattr(estimator, name))
+                check_count(name, getattr(estimator, name))
         dropout = estimator.dropout
         if not isinstance(dropout, int | float) or isinstance(dropout, bool) or not 0 <= dropout < 1:
             raise ArgumentError(
@@ -88,23 +87,7 @@ class Options:
             raise ArgumentError(
                 f'calibration: "split" or "adaptive" is expected, came {estimator.calibration!r}'
             )
-        config = train.TrainConfig(
-            max_epochs=estimator.max_epochs,
-            learning_rate=estimator.learning_rate,
-            schedule="cosine",
-            warmup_steps=_WARMUP_STEPS,
-            weight_decay=_WEIGHT_DECAY,
-            patience=estimator.patience,
-            precision=estimator.precision,
-            device=estimator.device,
-            seed=seed,
-            max_time=estimator.max_time,
-            checkpoint_folder=None
-            if estimator.checkpoint_folder is None
-            else Path(estimator.checkpoint_folder),
-            averaging="ema",
-            ema_decay=_EMA_DECAY,
-        )
+        config = training_config(estimator, seed, warmup_steps=_WARMUP_STEPS, weight_decay=_WEIGHT_DECAY)
         return cls(
             horizon=int(estimator.horizon),
             lookback=estimator.lookback,
@@ -280,13 +263,6 @@ def _listed(parameter: str, names: Any) -> tuple[Any, ...]:
         raise ArgumentTypeError(
             f"{parameter}: a sequence of column names is expected, came {names!r}"
         ) from None
-
-
-def _check_count(name: str, value: object) -> None:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool):
-        raise ArgumentTypeError(f"{name}: an integer is expected, came {value!r} ({type(value).__name__})")
-    if value < 1:
-        raise ArgumentError(f"{name}: at least 1 is expected, came {value}")
 
 
 def _levels(quantiles: Any) -> tuple[float, ...]:

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from gatewise.data import Frequency, Panel
 from gatewise.data.frames import FrameKind
-from gatewise.errors import GatewiseError, StoreError
 from gatewise.spec import Program
 from gatewise.store import apply_tensors, load_model, save_model
 from gatewise.tasks.base import Estimator
@@ -26,6 +25,7 @@ from gatewise.tasks.forecast.encoding import Encoder
 from gatewise.tasks.forecast.fitted import Fitted
 from gatewise.tasks.forecast.network import ForecastNetwork, NetworkPlan
 from gatewise.tasks.forecast.scaling import TargetScaler
+from gatewise.tasks.stored import plain, restoring
 
 if TYPE_CHECKING:
     from gatewise.tasks.forecast.forecaster import Forecaster
@@ -60,9 +60,9 @@ def save_forecaster(
         "embedding": asdict(fitted.network.plan.embedding),
     }
     config: dict[str, Any] = {
-        "parameters": _plain(parameters),
-        "network": _plain(plan),
-        "encoder": _plain(asdict(fitted.encoder)),
+        "parameters": plain(parameters),
+        "network": plain(plan),
+        "encoder": plain(asdict(fitted.encoder)),
         "scaling": fitted.scaling,
         "log": fitted.scaler.log,
         "calibration": list(fitted.calibration),
@@ -71,7 +71,7 @@ def save_forecaster(
         "from_array": fitted.from_array,
         "recent": asdict(fitted.recent),
         "context": _context_config(fitted.context),
-        "found": _plain({name: getattr(forecaster, name) for name in _FOUND}),
+        "found": plain({name: getattr(forecaster, name) for name in _FOUND}),
     }
     text = card_text(forecaster, notes or CardNotes()) if card is None else card
     save_model(path, kind=KIND, config=config, tensors=_tensors(fitted), card=text)
@@ -84,15 +84,8 @@ def load_forecaster(cls: type[Loaded], path: Path) -> Loaded:
         StoreError: the folder is no forecaster, or its content does not fit together.
     """
     stored = load_model(path, kind=KIND)
-    try:
+    with restoring(path, "a forecaster"):
         return _restored(cls, stored.config, dict(stored.tensors))
-    except StoreError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, GatewiseError) as error:
-        raise StoreError(
-            f"{path} does not hold a forecaster that this version can read ({type(error).__name__}: {error}); save "
-            "the model anew"
-        ) from error
 
 
 def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tensor]) -> Loaded:
@@ -221,16 +214,3 @@ def _tuples(config: dict[str, Any]) -> dict[str, Any]:
 
 def _shallow(plan: NetworkPlan) -> dict[str, Any]:
     return {field.name: getattr(plan, field.name) for field in fields(plan)}
-
-
-def _plain(value: Any) -> Any:
-    """The value with tuples as lists and numpy's numbers as Python's; what is not finite as None."""
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value

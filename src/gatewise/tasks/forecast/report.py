@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 import gatewise
 from gatewise.data.frequency import show_stamp
+from gatewise.tasks.environment import environment
 from gatewise.tasks.forecast import figures
 from gatewise.tasks.forecast.card import CardNotes, table_rows
 from gatewise.tasks.forecast.evaluation import NAIVE, SEASONAL, Evaluation
-from gatewise.tasks.forecast.page import definitions, page, picture, section, table
 from gatewise.tasks.forecast.selection import window_errors
+from gatewise.tasks.page import definitions, page, picture, section, table
 
 if TYPE_CHECKING:
     from gatewise.tasks.forecast.forecaster import Forecaster
 
-__all__ = ["environment", "headline", "report_html", "short_label"]
+__all__ = ["headline", "report_html", "short_label"]
 
 
 def headline(evaluation: Evaluation) -> str:
@@ -92,19 +90,6 @@ def report_html(forecaster: Forecaster, notes: CardNotes, *, folder: str, second
     return page(
         f"Forecast: {notes.data or 'report'}", _header(forecaster, notes, evaluation), sections, footer
     )
-
-
-def environment() -> dict[str, str]:
-    """Machine and versions, as text."""
-    return {
-        "gatewise": gatewise.__version__,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpu cores": str(os.cpu_count()),
-        "torch threads": str(torch.get_num_threads()),
-    }
 
 
 def _header(forecaster: Forecaster, notes: CardNotes, evaluation: Evaluation) -> str:

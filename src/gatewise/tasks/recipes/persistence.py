@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from gatewise.errors import GatewiseError, StoreError
 from gatewise.store import load_model, save_model
 from gatewise.tasks.base import Estimator
 from gatewise.tasks.classify import SequenceClassifier
 from gatewise.tasks.classify.card import ClassNotes, card_text
 from gatewise.tasks.classify.persistence import restore_classifier, stored_parts
+from gatewise.tasks.stored import restoring
 
 if TYPE_CHECKING:
     from gatewise.tasks.recipes.detector import RecordDetector
@@ -57,7 +57,7 @@ def load_detector(cls: type[Loaded], path: Path) -> Loaded:
         StoreError: the folder is no detector, or its content does not fit together.
     """
     stored = load_model(path, kind=KIND)
-    try:
+    with restoring(path, "a detector"):
         own = stored.config["detector"]
         classifier = restore_classifier(
             SequenceClassifier, stored.config["classifier"], dict(stored.tensors), path
@@ -69,12 +69,5 @@ def load_detector(cls: type[Loaded], path: Path) -> Loaded:
         detector.kinds_ = tuple(own["kinds"])
         detector.bad_share_ = float(own["bad_share"])
         detector.columns_ = (tuple(own["columns"][0]), tuple(own["columns"][1]))
-    except StoreError:
-        raise
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, GatewiseError) as error:
-        raise StoreError(
-            f"{path} does not hold a detector that this version can read ({type(error).__name__}: {error}); save the "
-            "model anew"
-        ) from error
     detector.classifier_ = classifier
     return detector

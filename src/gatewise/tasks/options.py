@@ -1,0 +1,61 @@
+"""What the estimators' parameters have in common: checks, and the training that follows from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gatewise import train
+from gatewise.errors import ArgumentError, ArgumentTypeError
+from gatewise.nn.arguments import no_type_check
+
+__all__ = ["check_count", "training_config"]
+
+# Averaged weights forecast better than the last ones (Polyak & Juditsky 1992); memory of some fifty steps.
+_EMA_DECAY = 0.98
+
+
+@no_type_check
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """Raises unless a parameter is an integer of at least so much.
+
+    Raises:
+        ArgumentError, ArgumentTypeError: naming it.
+    """
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        raise ArgumentTypeError(f"{name}: an integer is expected, came {value!r} ({type(value).__name__})")
+    if value < least:
+        raise ArgumentError(f"{name}: at least {least} is expected, came {value}")
+
+
+def training_config(
+    estimator: Any, seed: int, *, warmup_steps: int, weight_decay: float, averaging: str | None = "ema"
+) -> train.TrainConfig:
+    """How an estimator is trained: its own parameters, a cosine schedule, averaged weights.
+
+    Args:
+        estimator: with max_epochs, learning_rate, patience, precision, device, max_time and checkpoint_folder.
+        seed: of the run.
+        warmup_steps, weight_decay, averaging: as in `TrainConfig`.
+
+    Raises:
+        ArgumentError, ArgumentTypeError: a parameter cannot be used.
+    """
+    folder = estimator.checkpoint_folder
+    return train.TrainConfig(
+        max_epochs=estimator.max_epochs,
+        learning_rate=estimator.learning_rate,
+        schedule="cosine",
+        warmup_steps=warmup_steps,
+        weight_decay=weight_decay,
+        patience=estimator.patience,
+        precision=estimator.precision,
+        device=estimator.device,
+        seed=seed,
+        max_time=estimator.max_time,
+        checkpoint_folder=None if folder is None else Path(folder),
+        averaging=averaging,
+        ema_decay=_EMA_DECAY,
+    )
