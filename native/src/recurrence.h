@@ -18,7 +18,6 @@
 
 #include <cstdlib>
 #include <memory>
-#include <new>
 #include <utility>
 
 namespace gatewise {
@@ -37,7 +36,33 @@ public:
     int threads() const { return threads_; }
 
     // The share of thread `index` of `count`, which is at most threads().
-    void body(int index, int count) { body_of(index, count); }
+    void body(int index, int count) {
+        char* mine = own_ + own_bytes_ * index;
+        Own own{reinterpret_cast<char**>(mine), reinterpret_cast<char**>(mine + own_here_),
+            reinterpret_cast<int64_t*>(mine + own_strides_), reinterpret_cast<T*>(mine + own_temporaries_), reinterpret_cast<T*>(mine + own_rows_),
+            reinterpret_cast<TermRun<T>*>(mine + own_terms_)};
+        for (int s = 0; s < plan_.slots(); s++) {
+            own.here[s] = nullptr;
+            own.rows[s] = row_bytes_[s];
+        }
+        for (int s = plan_.first_temporary(); s < plan_.first_row_temporary(); s++)
+            own.now[s] = reinterpret_cast<char*>(own.temporaries + size_t(s - plan_.first_temporary()) * chunk_);
+        for (int s = plan_.first_row_temporary(); s < plan_.slots(); s++)
+            own.now[s] =
+                reinterpret_cast<char*>(own.row_temporaries + size_t(s - plan_.first_row_temporary()) * call_.rows);
+        if (packed_ && !call_.prepared) {
+            pack_share(index, count);
+            barrier_.wait(count);
+        }
+        if (by_units_) {
+            run_rows(own, 0, call_.rows, index, count);
+        } else {
+            int64_t rows = call_.rows, first = rows * index / count, last = rows * (index + 1) / count;
+            int64_t pieces = (last - first + most_rows - 1) / most_rows;
+            for (int64_t k = 0; k < pieces; k++)
+                run_rows(own, first + (last - first) * k / pieces, first + (last - first) * (k + 1) / pieces, 0, 1);
+        }
+    }
 
 private:
     struct Free {
@@ -241,34 +266,6 @@ private:
     }
 
     // --- one thread
-
-    void body_of(int index, int count) {
-        char* mine = own_ + own_bytes_ * index;
-        Own own{reinterpret_cast<char**>(mine), reinterpret_cast<char**>(mine + own_here_),
-            reinterpret_cast<int64_t*>(mine + own_strides_), reinterpret_cast<T*>(mine + own_temporaries_), reinterpret_cast<T*>(mine + own_rows_),
-            reinterpret_cast<TermRun<T>*>(mine + own_terms_)};
-        for (int s = 0; s < plan_.slots(); s++) {
-            own.here[s] = nullptr;
-            own.rows[s] = row_bytes_[s];
-        }
-        for (int s = plan_.first_temporary(); s < plan_.first_row_temporary(); s++)
-            own.now[s] = reinterpret_cast<char*>(own.temporaries + size_t(s - plan_.first_temporary()) * chunk_);
-        for (int s = plan_.first_row_temporary(); s < plan_.slots(); s++)
-            own.now[s] =
-                reinterpret_cast<char*>(own.row_temporaries + size_t(s - plan_.first_row_temporary()) * call_.rows);
-        if (packed_ && !call_.prepared) {
-            pack_share(index, count);
-            barrier_.wait(count);
-        }
-        if (by_units_) {
-            run_rows(own, 0, call_.rows, index, count);
-        } else {
-            int64_t rows = call_.rows, first = rows * index / count, last = rows * (index + 1) / count;
-            int64_t pieces = (last - first + most_rows - 1) / most_rows;
-            for (int64_t k = 0; k < pieces; k++)
-                run_rows(own, first + (last - first) * k / pieces, first + (last - first) * (k + 1) / pieces, 0, 1);
-        }
-    }
 
     void pack_share(int index, int count) {
         for (const Product& p : plan_.products) {
@@ -587,79 +584,6 @@ private:
     char* own_ = nullptr;
     Barrier barrier_;
 };
-
-// Several calls and their team. Calls get groups of threads where there are enough, and are taken in turn otherwise.
-template <class T>
-class Team {
-public:
-    Team(const gatewise_plan* const* plans, const gatewise_call* const* calls, int count) : calls_(calls), count_(count) {
-        runs_.reset(new (std::nothrow) std::unique_ptr<Run<T>>[size_t(count)]);
-        for (int k = 0; runs_ && k < count; k++) runs_[k].reset(new (std::nothrow) Run<T>(*plans[k], *calls[k]));
-    }
-
-    int all() {
-        if (!runs_) return GATEWISE_NO_MEMORY;
-        int threads = calls_[0]->threads < 1 || !calls_[0]->parallel ? 1 : calls_[0]->threads < 1024 ? calls_[0]->threads : 1024;
-        int each = threads / count_ < 1 ? 1 : threads / count_, wanted = 0;
-        for (int k = 0; k < count_; k++) {
-            if (!runs_[k] || !runs_[k]->ready(each)) return GATEWISE_NO_MEMORY;
-            wanted += runs_[k]->threads();
-        }
-        if (wanted < threads) threads = wanted;
-        if (threads == 1)
-            body(0, 1);
-        else
-            calls_[0]->parallel(&Team::entry, this, threads);
-        return GATEWISE_OK;
-    }
-
-private:
-    static void entry(void* context, int index, int count) { static_cast<Team*>(context)->body(index, count); }
-
-    void body(int index, int count) {
-        int wanted = 0;
-        for (int k = 0; k < count_; k++) wanted += runs_[k]->threads();
-        if (count < wanted) {  // fewer came than were asked for
-            if (count_ == 1) return runs_[0]->body(index, count);
-            for (int k = index; k < count_; k += count) runs_[k]->body(0, 1);
-            return;
-        }
-        for (int k = 0, first = 0; k < count_; first += runs_[k]->threads(), k++)
-            if (index >= first && index < first + runs_[k]->threads()) runs_[k]->body(index - first, runs_[k]->threads());
-    }
-
-    const gatewise_call* const* calls_;
-    int count_;
-    std::unique_ptr<std::unique_ptr<Run<T>>[]> runs_;
-};
-
-inline int run(const gatewise_plan* const* plans, const gatewise_call* const* calls, int count) {
-    return plans[0]->element == 4 ? Team<float>(plans, calls, count).all() : Team<double>(plans, calls, count).all();
-}
-
-// The size of what was prepared, its head included; 0 where it is too large.
-inline int64_t prepared_size(const gatewise_plan& plan, int format) {
-    size_t total = 0;
-    bool fine = plan.element == 4 ? place_packed<float>(plan, format, nullptr, total) : place_packed<double>(plan, format, nullptr, total);
-    return fine ? int64_t(total + sizeof(Prepared)) : 0;
-}
-
-template <class T>
-int prepare_as(const gatewise_plan& plan, const gatewise_weight* weights, int format, char* memory) {
-    int32_t longest = 1;
-    for (const Term& t : plan.terms) longest = t.length > longest ? t.length : longest;
-    std::unique_ptr<Place[]> places(new (std::nothrow) Place[plan.terms.size() + 1]);
-    std::unique_ptr<T[]> panel(new (std::nothrow) T[size_t(longest) * panel_columns<T>]);
-    if (!places || !panel) return GATEWISE_NO_MEMORY;
-    size_t total = 0;
-    place_packed<T>(plan, format, places.get(), total);
-    prepare<T>(plan, weights, format, places.get(), memory + sizeof(Prepared), panel.get());
-    return GATEWISE_OK;
-}
-
-inline int prepare_any(const gatewise_plan& plan, const gatewise_weight* weights, int format, char* memory) {
-    return plan.element == 4 ? prepare_as<float>(plan, weights, format, memory) : prepare_as<double>(plan, weights, format, memory);
-}
 
 template <class T>
 int apply_operation(int operation, const void* a, const void* b, const void* c, void* result, int64_t count) {

@@ -198,9 +198,7 @@ def lean_step(
     Returns:
         The output and the next states; None where the step is not the library's.
     """
-    if engine not in ("auto", "native") or not native.can_step(
-        program, inputs, states, layers, prepared is not None
-    ):
+    if engine not in ("auto", "native") or not native.can_step(inputs, states, layers, prepared is not None):
         return None
     return native.step(program, inputs, states, layers, prepared)
 

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gatewise.engines.executor import RunResult
 from gatewise.engines.launch import launch
 from gatewise.engines.native import PreparedLayer
 from gatewise.engines.sizes import sizes_of, template
@@ -99,12 +100,14 @@ def _run_flat(call: RecurrenceCall, operands: Sequence[Tensor], **extra: Any) ->
         call.program, inputs, states, tensors,
         reverse=call.reverse, seed=seed, stream=call.stream, start=call.start, engine=call.engine, **extra,
     )  # fmt: skip
+    return unshared(result, operands)
+
+
+def unshared(result: RunResult, operands: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """All outputs of a run, copied where one shares memory with another or with an operand."""
     outputs = (*result.sequences.values(), *result.states, *result.gradients)
-    return outputs if result.fresh else unshared(outputs, operands)
-
-
-def unshared(outputs: Sequence[Tensor], operands: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """The outputs, copied where one shares memory with another or with an operand."""
+    if result.fresh:
+        return outputs
     taken = {tensor.untyped_storage().data_ptr() for tensor in operands}
     fresh = []
     for tensor in outputs:

@@ -81,24 +81,20 @@ def _layer(
     call: StackCall, program: Program, layer: int, layer_inputs: tuple[Tensor, ...], extras: dict[str, Tensor]
 ) -> list[RecurrenceResult]:
     """One layer in its directions, both at once where an engine can."""
-    first = layer * call.directions
-    if call.directions == 2 and call.checkpoint_every is None and call.prepared is None:
-        calls, operands = [], []
-        for direction in range(2):
-            inputs, states, tensors = _operands(
-                call, program, first + direction, layer_inputs, extras, direction == 1
-            )
-            seed = [] if call.seed is None else [call.seed]
-            operands.append([*inputs, *states, *tensors, *seed])
-            calls.append(
-                RecurrenceCall(program, direction == 1, first + direction, 0, call.engine, bool(seed))
-            )
-        if can_run_together(calls, operands):
-            return run_together(calls, operands)
-    return [
-        _direction(call, program, first + direction, layer_inputs, extras, call.reverse or direction == 1)
-        for direction in range(call.directions)
+    first, seed = layer * call.directions, [] if call.seed is None else [call.seed]
+    reverse = [call.reverse or direction == 1 for direction in range(call.directions)]
+    operands = [
+        _operands(call, program, first + k, layer_inputs, extras, back) for k, back in enumerate(reverse)
     ]
+    if call.directions == 2 and call.checkpoint_every is None and call.prepared is None:
+        calls = [
+            RecurrenceCall(program, back, first + k, 0, call.engine, bool(seed))
+            for k, back in enumerate(reverse)
+        ]
+        flat = [[*inputs, *states, *tensors, *seed] for inputs, states, tensors in operands]
+        if can_run_together(calls, flat):
+            return run_together(calls, flat)
+    return [_direction(call, program, first + k, *operands[k], back) for k, back in enumerate(reverse)]
 
 
 def _operands(
@@ -120,11 +116,10 @@ def _operands(
 
 
 def _direction(
-    call: StackCall, program: Program, index: int, layer_inputs: tuple[Tensor, ...], extras: dict[str, Tensor],
-    reverse: bool,
+    call: StackCall, program: Program, index: int, inputs: list[Tensor], states: list[Tensor],
+    tensors: list[Tensor], reverse: bool,
 ) -> RecurrenceResult:  # fmt: skip
     """One layer in one direction."""
-    inputs, states, tensors = _operands(call, program, index, layer_inputs, extras, reverse)
     if call.prepared is not None:
         return recurrence(
             program, inputs, states, tensors,

@@ -59,11 +59,8 @@ def _run(calls: Sequence[RecurrenceCall], operands: Sequence[Sequence[Tensor]]) 
         inputs, states, tensors, seed = call.split(given)
         options = {"reverse": call.reverse, "seed": seed, "stream": call.stream, "start": call.start}
         jobs.append(((call.program, inputs, states, tensors), options))
-    found = []
-    for result, given in zip(native.run_together(jobs), operands, strict=True):
-        outputs = (*result.sequences.values(), *result.states, *result.gradients)
-        found.append(outputs if result.fresh else unshared(outputs, given))
-    return found
+    results = native.run_together(jobs)
+    return [unshared(result, given) for result, given in zip(results, operands, strict=True)]
 
 
 def _counts(calls: Sequence[RecurrenceCall]) -> list[int]:

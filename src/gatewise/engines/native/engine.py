@@ -90,8 +90,8 @@ def _start(
     return _Started(plan, job, values, tensors, steps, rows)
 
 
-def _is_empty(inputs: Sequence[Tensor], states: Sequence[Tensor]) -> bool:
-    return not inputs or 0 in inputs[0].shape[:2] or (states[:1] != [] and states[0].shape[0] == 0)
+def _is_empty(inputs: Sequence[Tensor]) -> bool:
+    return not inputs or 0 in inputs[0].shape[:2]
 
 
 def run(
@@ -111,7 +111,7 @@ def run(
     ``prepared`` has the matrices of ``tensors`` packed.
     """
     options: dict[str, Any] = {"reverse": reverse, "seed": seed, "stream": stream, "start": start}
-    if _is_empty(inputs, states):
+    if _is_empty(inputs):
         # Nothing to compute: the readable engine shapes the empty results.
         return executor.run(program, inputs, states, tensors, **options)
     started = _start(program, inputs, states, tensors, **options, prepared=prepared)
@@ -121,7 +121,7 @@ def run(
 
 def run_together(calls: Sequence[tuple[tuple[Any, ...], dict[str, Any]]]) -> list[RunResult]:
     """Several runs by one team of threads, each as arguments and keywords of :func:`run`."""
-    if any(_is_empty(given[1], given[2]) for given, _ in calls):
+    if any(_is_empty(given[1]) for given, _ in calls):
         return [run(*given, **options) for given, options in calls]
     started = [_start(*given, **options) for given, options in calls]
     run_jobs([one.job for one in started])

@@ -108,13 +108,11 @@ def _idle(plan: Plan, rows: int) -> list[_Single]:
 
 
 def can_step(
-    program: Program, inputs: Sequence[Tensor], states: Sequence[Tensor], layers: Sequence[Sequence[Tensor]],
-    prepared: bool,
-) -> bool:  # fmt: skip
-    """Whether a step of plain tensors that nobody differentiates is the library's, and worth a call of it.
+    inputs: Sequence[Tensor], states: Sequence[Tensor], layers: Sequence[Sequence[Tensor]], prepared: bool
+) -> bool:
+    """Whether a step is one of plain tensors that nobody differentiates, and worth a call of the library.
 
     Args:
-        program: The step, without random masks.
         inputs: (batch, width) each.
         states: (layers, batch, width) each.
         layers: The parameters of each layer.
@@ -127,8 +125,6 @@ def can_step(
         return False
     if torch._C._functorch.maybe_current_level() is not None or torch._C._len_torch_dispatch_stack():
         return False
-    if not plan_of(program, inputs, states, layers[0]).steps:
-        return False
     graded = torch.is_grad_enabled()
     for tensors in (inputs, states, *layers):
         for tensor in tensors:
@@ -140,8 +136,11 @@ def can_step(
 def step(
     program: Program, inputs: Sequence[Tensor], states: Sequence[Tensor], layers: Sequence[Sequence[Tensor]],
     prepared: Sequence[PreparedLayer] | None = None,
-) -> tuple[Tensor, tuple[Tensor, ...]]:  # fmt: skip
-    """One step of all layers: (output, next states). Arguments as in :func:`can_step`; nothing is differentiable."""
+) -> tuple[Tensor, tuple[Tensor, ...]] | None:  # fmt: skip
+    """One step of all layers: (output, next states); None where the program's output is no value of the step.
+
+    The program is one without random masks; the other arguments are as in :func:`can_step`. Nothing is differentiable.
+    """
     streams = [x.contiguous() for x in inputs]
     states = [x.contiguous() for x in states]
     new = tuple([torch.empty_like(x) for x in states])
@@ -150,6 +149,8 @@ def step(
     for k, tensors in enumerate(layers):
         own = own_states or [x[k] for x in states]
         plan = plan_of(program, streams, own, tensors)
+        if not plan.steps:
+            return None
         idle = _idle(plan, rows)
         single = idle.pop() if idle else _Single(plan, rows)
         offsets = [k * rows * width * plan.element for width in plan.state_widths]
