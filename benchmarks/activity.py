@@ -1,7 +1,7 @@
 """Which activity is it? AReM (radio signals of worn sensors) and a smartphone's accelerometer and gyroscope.
 
     python benchmarks/activity.py --out benchmarks/results                    # all of it; goes on where it stopped
-    python benchmarks/activity.py --quick --out /tmp/results                  # to see that it runs
+    python benchmarks/activity.py --quick --out benchmarks/results/quick  # to see that it runs
 
 The protocol, the same for every method:
 

@@ -3,7 +3,7 @@
     python benchmarks/etth1.py choose --out benchmarks/results     # settings, by the validation span alone
     python benchmarks/etth1.py run --out benchmarks/results        # three seeds of what was chosen
     python benchmarks/etth1.py show --out benchmarks/results       # the table of what is there
-    python benchmarks/etth1.py run --quick --horizons 96 --seeds 0 --out /tmp/results     # to see that it runs
+    python benchmarks/etth1.py run --quick --horizons 96 --seeds 0 --out benchmarks/results/quick  # to see that it runs
 
 Every run is one JSON line in etth1.jsonl; what is there is not run again, and a run that was cut off goes on from its
 last checkpoint, so that the same command carries on. `--minutes` ends between two runs once so much time is spent.

@@ -1,7 +1,7 @@
 """Beijing air quality, 24 hours ahead: Gatewise beside the trivial methods and gradient boosting.
 
     python benchmarks/forecast_beijing.py --out benchmarks/results            # all of it, about ten minutes
-    python benchmarks/forecast_beijing.py --quick --out /tmp/results          # a minute, to see that it runs
+    python benchmarks/forecast_beijing.py --quick --out benchmarks/results/quick  # a minute, to see that it runs
 
 The protocol, the same for every method:
 

@@ -1,7 +1,7 @@
 """Forecasters side by side: ours, neuralforecast's LSTM, GRU and DeepAR, darts' RNNModel and BlockRNNModel.
 
     python benchmarks/forecast_peers.py --out benchmarks/results                    # all of it: hours
-    python benchmarks/forecast_peers.py --quick --data beijing --out /tmp/results   # to see that it runs
+    python benchmarks/forecast_peers.py --quick --data beijing --out benchmarks/results/quick  # to see that it runs
 
 One run on one machine: the same rows, the same lookback and horizon, the same forecasts' origins, errors computed here
 from each one's forecasts. Peers live in an environment of their own (benchmarks/peers/setup.sh makes it); each runs in

@@ -1,7 +1,7 @@
 """A hundred thousand short series: peak memory and windows a second of `Forecaster.fit`.
 
     python benchmarks/forecast_scale.py --out benchmarks/results             # 100,000 series of 100 steps, some minutes
-    python benchmarks/forecast_scale.py --quick --out /tmp/results           # 2,000 series, to see that it runs
+    python benchmarks/forecast_scale.py --quick --out benchmarks/results/quick  # 2,000 series, to see that it runs
 
 Each run is a process of its own, whose peak is the kernel's figure for it (ru_maxrss), the interpreter, torch and the
 pages of the mapped file that it touched included. The series are made here (a weekly wave, a level and noise of their

@@ -2,7 +2,7 @@
 
     export GATEWISE_DATA=../shared/data
     python benchmarks/forecast_sets.py --out benchmarks/results            # all, an hour or more
-    python benchmarks/forecast_sets.py --quick --out /tmp/results          # to see that it runs
+    python benchmarks/forecast_sets.py --quick --out benchmarks/results/quick  # to see that it runs
     python benchmarks/forecast_sets.py --out benchmarks/results --table    # the results as Markdown
 
 Each run (a set, a cell, a seed) appends one JSON line to forecast_sets.jsonl; a run that is there is not done again,

@@ -1,7 +1,7 @@
 """Fraud on SYNTHETIC card transactions: a recurrent network beside gradient boosting on window features.
 
     python benchmarks/fraud_simulated.py --out benchmarks/results             # all of it; goes on where it stopped
-    python benchmarks/fraud_simulated.py --quick --out /tmp/results           # to see that it runs
+    python benchmarks/fraud_simulated.py --quick --out benchmarks/results/quick  # to see that it runs
 
 The transactions are drawn by `gatewise.tasks.recipes.simulate_transactions`; nobody ever paid them, and what is reached
 here says nothing of any bank's data. The protocol, the same for every method:

@@ -1,7 +1,7 @@
 """Intrusion detection: NSL-KDD, the 20 % training set, judged on Test+ and Test-21.
 
     python benchmarks/nsl_kdd.py --out benchmarks/results                     # all of it; goes on where it stopped
-    python benchmarks/nsl_kdd.py --quick --out /tmp/results                   # to see that it runs
+    python benchmarks/nsl_kdd.py --quick --out benchmarks/results/quick  # to see that it runs
 
 The protocol, the same for every method:
 

@@ -1,7 +1,7 @@
 """In-hospital mortality from 48 hours of intensive care: PhysioNet Challenge 2012, set a.
 
     python benchmarks/physionet2012.py --out benchmarks/results               # all of it; goes on where it stopped
-    python benchmarks/physionet2012.py --quick --out /tmp/results             # to see that it runs
+    python benchmarks/physionet2012.py --quick --out benchmarks/results/quick  # to see that it runs
 
 The protocol, the same for every method:
 

@@ -1,7 +1,7 @@
 """Does a stock rise or fall the next day? ACL18, 88 stocks, by the classifier of sequences.
 
     python benchmarks/stock_movement.py --out benchmarks/results              # all of it; goes on where it stopped
-    python benchmarks/stock_movement.py --quick --out /tmp/results            # to see that it runs
+    python benchmarks/stock_movement.py --quick --out benchmarks/results/quick  # to see that it runs
 
 The protocol of Feng et al. 2019 (arXiv:1810.09936), the same for every method:
 

@@ -231,8 +231,9 @@ def test_what_came_before_ctrl_c_is_not_lost(model, folder) -> None:
     running.stdin.flush()
     running.stdout.readline()  # it runs
     os.kill(running.pid, signal.SIGINT)
-    running.wait(timeout=200)  # communicate would pass over what readline has buffered
+    # communicate would pass over what readline has buffered; unread, a full pipe would hold the command up.
     out, err = running.stdout.read(), running.stderr.read()
+    running.wait(timeout=200)
     assert running.returncode == 130, err
     assert len(out.splitlines()) == 399
 
