@@ -6,7 +6,6 @@ import io
 import os
 import signal
 import threading
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -16,12 +15,7 @@ from gatewise.train.progress import LineProgress
 from tests.train.toys import Squares, Sums, network, numbers, same_weights, train, weights
 
 
-@pytest.fixture(autouse=True)
-def ctrl_c_is_heard() -> Iterator[None]:
-    """A suite that was started in the background of a script inherits that Ctrl-C is ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("ctrl_c_is_heard")
 
 
 class Pressing(Sums):

@@ -237,6 +237,7 @@ def test_the_same_seed_gives_the_same_detector() -> None:
     assert not np.array_equal(scores[0], scores[2])
 
 
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_a_run_that_was_cut_off_goes_on_to_the_same_bits(tmp_path) -> None:
     values = waves(200)
     whole = small(max_epochs=3).fit(values).score_samples(values)
