@@ -1,7 +1,8 @@
 // Products of a few rows with a matrix: out[r][n] = base[r][n] + sum over terms and k of vector[r][k] * matrix[k][n].
 //
-// Each result is one chain of multiply-adds over k in order, however many rows or columns are computed together, so
-// that its bits depend neither on the slice of the batch nor on the number of threads.
+// Each result is chains of multiply-adds over k in order, each from zero over one block and then added to what there is,
+// however many rows or columns are computed together, so that its bits depend neither on the slice of the batch nor on the
+// number of threads. Short chains keep the rounding small: what a chain has gathered stays near the size of its terms.
 //
 // Packed matrices may hold numbers of fewer bits (gatewise_format): they are widened in registers, and every product and sum
 // is one of T.
@@ -63,24 +64,23 @@ GATEWISE_INLINE Vector<T> load_columns(const T* from, int rest) {
     return rest <= 0 ? Vector<T>{} : load_some(from, rest < Lanes<T>::count ? rest : Lanes<T>::count);
 }
 
-// Where a tile of results starts: nothing, one number a row, or a number for each.
+// What a tile of results is added to: nothing, one number a row, or a number for each.
 template <class T, int R, int P>
-GATEWISE_INLINE void begin_tile(
+GATEWISE_INLINE void add_start(
     Vector<T> (&total)[R][P * 2], const T* start, int64_t start_row, bool start_is_scalar, int columns) {
     constexpr int lanes = Lanes<T>::count;
+    if (start == nullptr) return;
     const bool whole = columns == P * panel_columns<T>;
 #pragma GCC unroll 8
     for (int r = 0; r < R; r++)
 #pragma GCC unroll 8
         for (int p = 0; p < P * 2; p++) {
-            if (start == nullptr)
-                total[r][p] = Vector<T>{};
-            else if (start_is_scalar)
-                total[r][p] = spread<T>(start[r * start_row]);
+            if (start_is_scalar)
+                total[r][p] += spread<T>(start[r * start_row]);
             else if (whole)
-                total[r][p] = load(start + r * start_row + p * lanes);
+                total[r][p] += load(start + r * start_row + p * lanes);
             else
-                total[r][p] = load_columns(start + r * start_row + p * lanes, columns - p * lanes);
+                total[r][p] += load_columns(start + r * start_row + p * lanes, columns - p * lanes);
         }
 }
 
@@ -90,8 +90,7 @@ void tile(const T* vector, int64_t vector_row, int length, const void* const* ma
     const T* start, int64_t start_row, bool start_is_scalar, T* out, int64_t out_row, int columns) {
     constexpr int lanes = Lanes<T>::count, width = panel_columns<T>;
     using V = Vector<T>;
-    V total[R][P * 2];
-    begin_tile<T, R, P>(total, start, start_row, start_is_scalar, columns);
+    V total[R][P * 2] = {};
     const W* panels[P];
 #pragma GCC unroll 8
     for (int p = 0; p < P; p++) panels[p] = static_cast<const W*>(matrices[p]);
@@ -108,6 +107,7 @@ void tile(const T* vector, int64_t vector_row, int length, const void* const* ma
             for (int p = 0; p < P * 2; p++) total[r][p] += left * right[p];
         }
     }
+    add_start<T, R, P>(total, start, start_row, start_is_scalar, columns);
     const bool whole = columns == P * width;
 #pragma GCC unroll 8
     for (int r = 0; r < R; r++)

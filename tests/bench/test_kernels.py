@@ -9,6 +9,7 @@ import torch
 
 from gatewise import bench, nn
 from gatewise.bench import rows
+from gatewise.bench.errors import errors
 from gatewise.bench.timing import in_turns
 from gatewise.engines import native
 from gatewise.errors import EngineError
@@ -33,6 +34,16 @@ def test_a_small_run_fills_every_table():
     text = report.markdown()
     assert text.count("\n| ") >= len(report.rows)
     assert report.as_dict()["rows"][0]["name"] == "LSTM"
+    # What is measured is rounding.
+    assert {one.result for one in report.errors} >= {"output", "input's gradient", "weight_ih_l0", "bias_hh_l0"}
+    assert all(1e-9 < one.theirs < 1e-6 and 0 < one.ours < 1e-6 for one in report.errors)
+    assert text.count("\n| ") >= len(report.rows) + len(report.errors)
+
+
+def test_errors_beside_float64_are_no_larger_than_one_and_a_half_of_torchs():
+    # Sums of 512 terms in one chain gave 1.5 to 2.1 here.
+    found = list(errors([(8, 24, 256, 512)]))
+    assert [one for one in found if one.ratio > 1.5] == []
 
 
 def test_the_mean_is_geometric():

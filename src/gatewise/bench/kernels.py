@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gatewise import cells, nn
 from gatewise.bench import peers
+from gatewise.bench.errors import errors
 from gatewise.bench.rows import GATES, GRID, Report, Row, Shape, agree, row
 from gatewise.bench.timing import copy_rate, in_turns, product_rate
 from gatewise.engines import recurrence
@@ -28,7 +29,7 @@ def measure_kernels(
         seconds: About how long each comparison takes.
         threads: Numbers of threads; None for one and all.
         shapes: (batch, steps, input, hidden) of the comparison with torch.nn.
-        tables: Names of the tables; None for all.
+        tables: Names of the tables, "errors" among them; None for all.
         tell: Called with each row as it comes.
 
     Raises:
@@ -55,13 +56,15 @@ def measure_kernels(
     try:
         for count in threads if threads is not None else sorted({1, before}):
             torch.set_num_threads(count)
-            for name in tables if tables is not None else measured:
+            for name in [name for name in measured if tables is None or name in tables]:
                 for row in measured[name]():
                     tell(row)
                     rows.append(row)
     finally:
         torch.set_num_threads(before)
-    return Report(tuple(rows))
+    # The engine's numbers do not depend on the number of threads.
+    found = tuple(errors(shapes)) if tables is None or "errors" in tables else ()
+    return Report(tuple(rows), found)
 
 
 def _job(module: Any, x: Tensor, train: bool, **extras: Any) -> Callable[[], Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gatewise.errors import EngineError
 
-__all__ = ["GATES", "GRID", "Report", "Row", "Shape", "agree", "row"]
+__all__ = ["GATES", "GRID", "Error", "Report", "Row", "Shape", "agree", "row"]
 
 Shape = tuple[int, int, int, int]
 
@@ -22,6 +22,7 @@ GRID: tuple[Shape, ...] = (
 """(batch, steps, input, hidden)."""
 
 HEAD = "| what | batch, steps, input, hidden | job | threads | peer | peer ms | ours ms | ratio | of peak |"
+ERROR_HEAD = "| what | batch, steps, input, hidden | result | torch.nn's error | ours | ours by torch.nn's |"
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
 
@@ -54,10 +55,35 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Error:
+    """Both errors of one result.
+
+    Attributes:
+        name: LSTM, GRU or RNN.
+        shape: (batch, steps, input, hidden).
+        result: "output", "input's gradient", or the name of a weight whose gradient it is.
+        ours, theirs: Root mean square of the difference from float64, by the root mean square of the result.
+        ratio: Ours over theirs; at most 1.5 is aimed at.
+    """
+
+    name: str
+    shape: Shape
+    result: str
+    ours: float
+    theirs: float
+
+    @property
+    def ratio(self) -> float:
+        """Ours over theirs."""
+        return self.ours / self.theirs
+
+
+@dataclass(frozen=True)
 class Report:
-    """All rows, and what they come to."""
+    """All rows, what they come to, and the errors of the numbers."""
 
     rows: tuple[Row, ...]
+    errors: tuple[Error, ...] = ()
 
     def summary(self) -> dict[str, float]:
         """Geometric mean of the ratios by what ran beside what, and the worst of them."""
@@ -82,11 +108,19 @@ class Report:
                         f"| {row.name} | {', '.join(map(str, row.shape))} | {row.job} | {row.threads} | {row.peer} "
                         f"| {row.peer_ms:.3f} | {row.ours_ms:.3f} | {row.ratio:.2f} | {share} |"
                     )
+        if self.errors:
+            lines += ["", "## errors", "", ERROR_HEAD, "| --- | --- | --- | --- | --- | --- |"]
+        for one in self.errors:
+            lines.append(
+                f"| {one.name} | {', '.join(map(str, one.shape))} | {one.result} | {one.theirs:.2g} | {one.ours:.2g} "
+                f"| {one.ratio:.2f} |"
+            )
         return "\n".join(lines) + "\n"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {"summary": self.summary(), "rows": [asdict(row) for row in self.rows]}
+        errors = [asdict(one) | {"ratio": one.ratio} for one in self.errors]
+        return {"summary": self.summary(), "rows": [asdict(row) for row in self.rows], "errors": errors}
 
 
 def row(
