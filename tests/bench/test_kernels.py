@@ -35,7 +35,12 @@ def test_a_small_run_fills_every_table():
     assert text.count("\n| ") >= len(report.rows)
     assert report.as_dict()["rows"][0]["name"] == "LSTM"
     # What is measured is rounding.
-    assert {one.result for one in report.errors} >= {"output", "input's gradient", "weight_ih_l0", "bias_hh_l0"}
+    assert {one.result for one in report.errors} >= {
+        "output",
+        "input's gradient",
+        "weight_ih_l0",
+        "bias_hh_l0",
+    }
     assert all(1e-9 < one.theirs < 1e-6 and 0 < one.ours < 1e-6 for one in report.errors)
     assert text.count("\n| ") >= len(report.rows) + len(report.errors)
 

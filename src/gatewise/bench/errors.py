@@ -21,7 +21,11 @@ def errors(shapes: Sequence[Shape]) -> Iterator[Error]:
         shapes: (batch, steps, input, hidden) of each comparison.
 
     Example:
-        >>> {found.result for found in errors([(2, 8, 4, 8)])} >= {"output", "input's gradient", "weight_hh_l0"}
+        >>> {found.result for found in errors([(2, 8, 4, 8)])} >= {
+        ...     "output",
+        ...     "input's gradient",
+        ...     "weight_hh_l0",
+        ... }
         True
     """
     for kind in GATES:

@@ -14,10 +14,11 @@ from gatewise.engines.choose import (
     step_kernel,
 )
 from gatewise.engines.native import FORMATS as WEIGHT_FORMATS
-from gatewise.engines.native import PreparedLayer
+from gatewise.engines.native import PreparedLayer, WarmStep, warm_step
 from gatewise.engines.operators import RecurrenceResult, recurrence
 
 __all__ = [
     "ENGINES", "WEIGHT_FORMATS", "Explanation", "PreparedLayer", "RecurrenceResult", "StackCall", "StackResult",
-    "explain", "has_steps", "lean_step", "may_prepare", "observed", "recurrence", "run", "step", "step_kernel",
+    "WarmStep", "explain", "has_steps", "lean_step", "may_prepare", "observed", "recurrence", "run", "step",
+    "step_kernel", "warm_step",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gatewise.engines import geometry, has_steps, lean_step
+from gatewise.engines import WarmStep, geometry, has_steps, lean_step, warm_step
 from gatewise.engines import step as engine_step
 from gatewise.errors import ArgumentError
 from gatewise.nn.arguments import no_type_check
@@ -24,6 +24,9 @@ __all__ = ["Streaming"]
 
 class Streaming:
     """The step of a layer; mixed into :class:`gatewise.nn.Recurrent`."""
+
+    # Of a prepared layer: what does the steps of the last batch size.
+    _warm: WarmStep | None = None
 
     @no_type_check
     def step(
@@ -56,6 +59,11 @@ class Streaming:
             ...     y_t, state = gru.step(x_t, state)
             >>> torch.testing.assert_close(y_t, gru(x)[0][-1])
         """
+        traced = torch.compiler.is_compiling() or torch._C._is_any_autocast_enabled()
+        if self._warm is not None and streams is None and not traced:
+            found = self._warm(x_t, state)
+            if found is not None:
+                return found[0], self._wrap(found[1])
         if self.bidirectional or self.reverse:
             which = "bidirectional=True" if self.bidirectional else "reverse=True"
             raise ArgumentError(
@@ -65,7 +73,6 @@ class Streaming:
             )
         batched = geometry.check_row(type(self).__name__, "x_t", x_t, self.input_size)
         drops = self.training and (self.dropout or self.recurrent_dropout or self.weight_drop)
-        traced = torch.compiler.is_compiling() or torch._C._is_any_autocast_enabled()
         if traced or drops or self.residual or any(self.zoneout):
             return _step_by_call(self, x_t, state, streams, batched)
         tensors = self._tensors(None)
@@ -78,6 +85,8 @@ class Streaming:
         lean = lean_step(self.program, inputs, states, tensors, self.engine, self._prepared)
         if lean is not None:
             output, stacked = lean
+            if self._prepared is not None and batched and len(inputs) == 1:
+                self._warm = warm_step(self.program, x_t, states, tensors, self._prepared)
         elif not has_steps(self.engine) or self._prepared is not None:
             return _step_by_call(self, x_t, state, streams, batched)
         else:

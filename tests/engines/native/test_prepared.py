@@ -223,3 +223,37 @@ def test_what_was_packed_for_another_kernel_is_refused(library):
                 frozen(x)
             packed[place] = kept
         frozen(x)
+
+
+@pytest.mark.parametrize("make", [nn.LSTM, nn.GRU])
+def test_warm_steps_are_the_cold_ones(library, make):
+    """From the second step on all that does not move is bound: same bits, other shapes and other tensors included."""
+    frozen = nn.prepare(make(6, 8, num_layers=2))
+    with torch.no_grad():
+        for rows in (2, 2, 3, 1):
+            x_t = torch.randn(rows, 6)
+            state = frozen.step(x_t)[1]
+            cold = copy.deepcopy(frozen).step(x_t, state)
+            assert frozen._warm is not None
+            for _ in range(2):
+                warm = frozen.step(x_t, state)
+                assert torch.equal(warm[0], cold[0])
+                assert all(map(torch.equal, warm[1], cold[1]))
+        # What is not laid out like that, or another dtype, takes the way with all checks.
+        wide = torch.randn(1, 12)[:, ::2]
+        assert torch.equal(
+            frozen.step(wide, state)[0], copy.deepcopy(frozen).step(wide.contiguous(), state)[0]
+        )
+        with pytest.raises(gatewise.errors.ShapeError, match="x_t"):
+            frozen.step(torch.randn(1, 5), state)
+        with pytest.raises(gatewise.errors.ShapeError, match="x_t"):
+            frozen.step(torch.randn(1, 6).double(), state)
+        with pytest.raises(gatewise.errors.ShapeError, match="state"):
+            frozen.step(torch.randn(2, 6), state)
+    # Nothing is differentiable in a bound step: with a gradient asked for it is not taken.
+    x_t = torch.randn(1, 6, requires_grad=True)
+    assert frozen._warm(x_t, state) is None
+    with torch.no_grad():
+        frozen.weight_hh_l1.add_(1)
+        with pytest.raises(EngineError, match="changed in place"):
+            frozen.step(torch.randn(1, 6), state)

@@ -59,10 +59,7 @@ class PreparedLayer:
         Raises:
             EngineError: The weights were changed in place.
         """
-        if [tensor._version for tensor in self.tensors] != self._versions:
-            raise EngineError(
-                "weights: a prepared layer's parameters were changed in place; prepare the original module again"
-            )
+        self.refuse_changes()
         found = self._made.get(plan)
         if found is None:
             found = self._made[plan] = (
@@ -71,6 +68,13 @@ class PreparedLayer:
                 plan.outer.biases(self.tensors),
             )
         return found
+
+    def refuse_changes(self) -> None:
+        """Raises EngineError where the weights were changed in place."""
+        if [tensor._version for tensor in self.tensors] != self._versions:
+            raise EngineError(
+                "weights: a prepared layer's parameters were changed in place; prepare the original module again"
+            )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PreparedLayer:
         return PreparedLayer([tensor.clone() for tensor in self.tensors], self.weights)

@@ -16,7 +16,7 @@ from gatewise.engines.native.memory import BYTES, Plan, plan_of
 from gatewise.engines.native.prepared import PreparedLayer
 from gatewise.spec.program import Program
 
-__all__ = ["MOST_ROWS", "can_step", "step"]
+__all__ = ["MOST_ROWS", "Single", "can_step", "step"]
 
 MOST_ROWS = 5
 """More rows than these are packed in each call, so that torch's product is the faster one for a single step."""
@@ -24,7 +24,7 @@ _PLAIN = (Tensor, torch.nn.Parameter)
 _MOVING = ("input", "initial", "final", "sequence")
 
 
-class _Single:
+class Single:
     """Descriptors of a plan's memory for one step of so many rows. One thread uses it at a time."""
 
     def __init__(self, plan: Plan, rows: int) -> None:
@@ -55,12 +55,11 @@ class _Single:
     ) -> None:  # fmt: skip
         """Runs the step on memory at these addresses; ``streams`` are the tensors that lie at ``inputs``."""
         plan, buffers, call = self.plan, self.buffers, self.call
-        kept: list[Any] = []
         if prepared is None or prepared is not self.owner or plan.outer.order:
-            self._fix(streams, tensors, prepared, kept)
+            self.fix(streams, tensors, prepared)
             self.owner = None if plan.outer.order else prepared
-        elif prepared is not None:
-            prepared.of(plan)  # refuses weights that have changed
+        else:
+            prepared.refuse_changes()
         for addresses, kind in ((inputs, "input"), (initial, "initial"), (final, "final")):
             for place, index in self.moving[kind]:
                 buffers[place] = addresses[index]
@@ -72,15 +71,12 @@ class _Single:
         if code:
             plan.library.check(code)
 
-    def _fix(
-        self,
-        streams: Sequence[Tensor],
-        tensors: Sequence[Tensor],
-        prepared: PreparedLayer | None,
-        kept: list[Any],
+    def fix(
+        self, streams: Sequence[Tensor], tensors: Sequence[Tensor], prepared: PreparedLayer | None
     ) -> None:
         """Puts in the addresses of what belongs to the weights, and of what torch computes before the step."""
         plan, outer, call = self.plan, self.plan.outer, self.call
+        kept: list[Any] = []
         if prepared is None:
             static, biases = outer.static(tensors, plan.dtype), outer.biases(tensors)
             weights = plan.matrices(tensors, kept)
@@ -99,10 +95,11 @@ class _Single:
             self.buffers[place] = tensor.data_ptr() + offset
             self.buffers[place + 3] = tensor.numel() - offset // plan.element
         kept.append(values)
+        self.kept = kept  # what the descriptors point into, until the next call
 
 
 @lru_cache(maxsize=256)
-def _idle(plan: Plan, rows: int) -> list[_Single]:
+def _idle(plan: Plan, rows: int) -> list[Single]:
     """Those that no thread is using."""
     return []
 
@@ -152,7 +149,10 @@ def step(
         if not plan.steps:
             return None
         idle = _idle(plan, rows)
-        single = idle.pop() if idle else _Single(plan, rows)
+        try:
+            single = idle.pop()
+        except IndexError:
+            single = Single(plan, rows)
         offsets = [k * rows * width * plan.element for width in plan.state_widths]
         output = torch.empty((rows, plan.output_width), dtype=plan.dtype)
         single.run(
