@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
 import gatewise
 from gatewise import nn
-from gatewise.engines import observed
+from gatewise.engines import launch, native, observed
 from gatewise.engines.executor import run as executor_run
 from gatewise.engines.launch import PROGRAM_ENGINES, ProgramEngine
 from gatewise.engines.native import library
@@ -116,6 +118,25 @@ def test_torch_func_and_eager_agree():
     x = torch.randn(2, 5, 2, 3, dtype=torch.float64)
     mapped = torch.func.vmap(lambda one: layer(one)[0])(x)
     torch.testing.assert_close(mapped, torch.stack([layer(one)[0] for one in x]), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.skipif(native.reason_absent() is not None, reason="the native engine is not there")
+def test_second_derivatives_run_where_explain_says(monkeypatch):
+    layer, x = nn.Recurrent("lstm_layer_norm", 3, 4), torch.randn(20, 2, 3, requires_grad=True)
+    assert gatewise.explain(layer, x).derivatives.endswith("programs generated from this one, on native too")
+    ran = []
+    row = launch.PROGRAM_ENGINES[0]
+    watched = dataclasses.replace(row, run=lambda program, *rest, **options: (
+        ran.append(program.name), row.run(program, *rest, **options))[1])  # fmt: skip
+    monkeypatch.setattr(launch, "PROGRAM_ENGINES", [watched])
+    (first,) = torch.autograd.grad(layer(x)[0].square().sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(first.square().sum(), x)
+    assert second.abs().max() > 0
+    # The program itself, its derivative, and the derivatives of both: each a program that the native engine ran.
+    assert len(ran) >= 3
+    assert len(set(ran)) >= 3
+    torch_layer = nn.LSTM(3, 4, engine="torch")
+    assert gatewise.explain(torch_layer, x).derivatives == "first and second by torch's own autograd"
 
 
 def test_double_backward_in_float32_by_every_path():

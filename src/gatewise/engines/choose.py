@@ -47,16 +47,23 @@ class Explanation:
     Attributes:
         engine: The one that runs it.
         reasons: For every other engine, why not.
+        derivatives: What computes the first derivative, and the derivative of that (a double backward).
     """
 
     engine: str
     reasons: dict[str, str]
+    derivatives: str
 
     def __str__(self) -> str:
-        lines = [f"engine: {self.engine}"]
+        lines = [f"engine: {self.engine}", f"  derivatives: {self.derivatives}"]
         return "\n".join(lines + [f"  not {name}: {reason}" for name, reason in self.reasons.items()])
 
 
+_DERIVATIVES = {
+    "torch": "first and second by torch's own autograd",
+    # The derivative of a program is a program, of which the same holds: the operator's rule is the operator itself.
+    "program": "first and second as programs generated from this one, on {engine} too",
+}
 _observer: ContextVar[list[Explanation] | None] = ContextVar("gatewise_observer", default=None)
 
 
@@ -154,7 +161,7 @@ def explain(call: StackCall) -> Explanation:
     for name, text in reasons.items():
         if name != chosen:
             why[name] = text or f"{chosen} comes first"
-    return Explanation(chosen, why)
+    return Explanation(chosen, why, _DERIVATIVES.get(chosen, _DERIVATIVES["program"]).format(engine=chosen))
 
 
 def step_kernel(program: Program, engine: str) -> Any:
