@@ -90,12 +90,13 @@ GATEWISE_INLINE Vector<T> exp_inside(Vector<T> x) {
     using C = Constants<T>;
     using I = typename Lanes<T>::integer;
     using V = Vector<T>;
-    V shifted = x * C::log2_e + C::magic;
-    V rounded = shifted - C::magic;
+    // The power of two, with the bias of exponents, stands in the lowest bits of `shifted`; what lies above is shifted out.
+    const T magic = C::magic + T(C::bias);
+    V shifted = x * C::log2_e + magic;
+    V rounded = shifted - magic;
     x = x - rounded * C::ln2_high;
     x = x - rounded * C::ln2_low;
-    // The integer stands in the lowest bits of `shifted`; what lies above them is shifted out.
-    Integers<T> power = (bits<Integers<T>>(shifted) << I(C::mantissa)) + (I(C::bias) << I(C::mantissa));
+    Integers<T> power = bits<Integers<T>>(shifted) << I(C::mantissa);
     return exp_reduced(x) * bits<V>(power);
 }
 
