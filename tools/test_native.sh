@@ -17,10 +17,11 @@ cmake --build "$build" >> "$build.log"
 
 export UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 "$build/replay" native/tests/cases/*.cases
-if [ "$kind" != thread ]; then  # the thread sanitizer has allocations of its own
-    "$build/allocation" native/tests/cases/*.cases
-    "$build/functions" 4099
-fi
+# The thread sanitizer has allocations of its own; and made-up plans may have threads race over numbers (never over what says
+# where to write), as their order of reads and writes is anyone's. Plans of Gatewise's own, which replay runs, do not.
+if [ "$kind" = thread ]; then exit; fi
+"$build/allocation" native/tests/cases/*.cases
+"$build/functions" 4099
 mkdir -p "$build/corpus"
 tar -xJf native/fuzz/corpus.tar.xz -C "$build/corpus"
 "$build/fuzz" native/fuzz/found "$build/corpus"
