@@ -26,6 +26,8 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
 from sklearn.metrics import roc_auc_score
@@ -65,16 +67,26 @@ def main() -> None:
         tables["train"] = tables["train"].slice(0, 4000)
     kinds = {part: np.array(table.column("label").to_pylist()) for part, table in tables.items()}
 
+    # Test-21 is a part of Test+: every record is scored once.
+    both = pd.concat([tables[part].to_pandas() for part in PARTS], ignore_index=True)
+    place = both.groupby(list(both.columns), sort=False, dropna=False).ngroup().to_numpy()
+    once = pa.Table.from_pandas(both[~both.duplicated()], preserve_index=False)
+    cut = np.cumsum([0, *(len(kinds[part]) for part in PARTS)])
+
+    def spread_out(scores: np.ndarray) -> dict:
+        return {part: scores[place][cut[i] : cut[i + 1]] for i, part in enumerate(PARTS)}
+
     def work(cell: str, seed: int) -> dict:
         quick = {"max_epochs": 1, "hidden_size": 16} if arguments.quick else {}
         detector = intrusion_detector(rule="balanced", cell=cell, progress=False, random_state=seed, **quick)
         detector.fit(tables["train"])
-        density = {
-            part: detector.scorer_.novelty.scores(_windows(table).sequences) for part, table in tables.items()
-        }
-        found = judged(detector_scores(detector, tables, kinds, seed), kinds, cell)
-        found |= {f"{cell} threshold": detector.threshold_}
-        return found | boosted(tables, kinds, density, seed)
+        task = Task(tables["train"], once, kinds["train"], seed)
+        methods = {f"{cell}{what}": own for what, own in detector_scores(detector, task).items()}
+        methods |= boosted(task, methods[f"{cell} density alone"])
+        found = {f"{cell} threshold": detector.threshold_}
+        for name, (held, scores) in methods.items():
+            found |= judged(name, kinds["train"][task.rows], held, spread_out(scores), kinds)
+        return found
 
     lines = Lines(
         arguments.out / "nsl_kdd.jsonl", {"quick": arguments.quick, "rate": RATE, "members": MEMBERS}
@@ -98,99 +110,113 @@ def main() -> None:
             print(f"| {name} | {shown} | {len(own)} |")
 
 
-def _windows(table):
-    return windows_by_entity(table, window=1, leave_out=("label",))
+class Task:
+    """One seed's folds, which are the detector's own, and the records to be scored.
+
+    Args:
+        train, test: tables.
+        kinds: of the training records.
+        seed: of the folds.
+    """
+
+    def __init__(self, train: pa.Table, test: pa.Table, kinds: np.ndarray, seed: int) -> None:
+        self.train, self.test, self.kinds, self.seed = train, test, kinds, seed
+        self.bad = kinds != "normal"
+        windows = windows_by_entity(train, window=1, leave_out=("label",))
+        self.parts = by_kind(windows, kinds, self.bad, HELD, seed, members=MEMBERS)
+        common = held_by_all(self.parts)
+        self.harmless = common[~self.bad[common]]
+        self.new = [part.held[self.bad[part.held]] for part in self.parts]
+        # Every record that was held back from somebody: harmless ones first, then fold by fold.
+        self.rows = np.concatenate([self.harmless, *self.new])
+
+    def held(self, members: list[np.ndarray]) -> np.ndarray:
+        """Of `rows`: the members' mean for harmless ones; for attacks, of the member that never saw the kind.
+
+        Args:
+            members: each one's scores of `rows`.
+        """
+        found, begin = np.mean(members, axis=0), len(self.harmless)
+        for own, new in zip(members, self.new, strict=True):
+            found[begin : begin + len(new)] = own[begin : begin + len(new)]
+            begin += len(new)
+        return found
 
 
-def _parts(table, kinds: np.ndarray, seed: int):
-    """The detector's own folds."""
-    return by_kind(_windows(table), kinds, kinds != "normal", HELD, seed, members=MEMBERS)
-
-
-def held_scores(parts, members: list[np.ndarray], bad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that were held back, and their logits: of the member that never saw a kind, of all for harmless records."""
-    common = held_by_all(parts)
-    rows, scores = [common[~bad[common]]], [np.mean(members, axis=0)[common[~bad[common]]]]
-    for part, own in zip(parts, members, strict=True):
-        new = part.held[bad[part.held]]
-        rows.append(new)
-        scores.append(own[new])
-    return np.concatenate(rows), np.concatenate(scores)
-
-
-def detector_scores(detector, tables: dict, kinds: dict, seed: int) -> dict:
-    """Of the whole detector, its classifiers alone and its density alone: training rows held back, test scores."""
-    parts, bad = _parts(tables["train"], kinds["train"], seed), kinds["train"] != "normal"
-    sequences = {part: _windows(table).sequences for part, table in tables.items()}
+def detector_scores(detector, task: Task) -> dict:
+    """Of the whole detector, its classifiers alone and its density alone: of the rows held back, and of the test."""
     scorer = detector.scorer_
-    members = {
-        part: [logits_of(member.probabilities(own)) for member in scorer.members]
-        for part, own in sequences.items()
-    }
-    density = {part: scorer.novelty.scores(own) for part, own in sequences.items()}
-    rows, logits = held_scores(parts, members["train"], bad)
-    mean = {part: np.mean(members[part], axis=0) for part in PARTS}
-    mixing = scorer.mixing
+    tables = (task.train.take(task.rows), task.test)
+    rows, test = (windows_by_entity(own, window=1, leave_out=("label",)).sequences for own in tables)
+    held = task.held([logits_of(member.probabilities(rows)) for member in scorer.members])
+    mean = np.mean([logits_of(member.probabilities(test)) for member in scorer.members], axis=0)
+    strange, novel = scorer.novelty.scores(rows), scorer.novelty.scores(test)
     return {
-        "": (rows, mixing.nats(logits, density["train"][rows]),
-             {part: mixing.nats(mean[part], density[part]) for part in PARTS}),
-        " classifiers alone": (rows, logits, mean),
-        " density alone": (rows, density["train"][rows], {part: density[part] for part in PARTS}),
-    }  # fmt: skip
+        "": (scorer.mixing.nats(held, strange), scorer.mixing.nats(mean, novel)),
+        " classifiers alone": (held, mean),
+        " density alone": (strange, novel),
+    }
 
 
-def judged(methods: dict, kinds: dict, name: str) -> dict:
-    """Numbers of each method under both rules."""
-    shown, found = set(kinds["train"].tolist()), {}
-    for suffix, (rows, held, scores) in methods.items():
-        own = kinds["train"][rows]
-        balanced = balanced_threshold(held, own != "normal", own)
-        quiet = false_alarm_threshold(held, own != "normal", RATE)
-        found[f"{name}{suffix} held false alarms"] = float((held > balanced)[own == "normal"].mean())
-        for part in PARTS:
-            bad = kinds[part] != "normal"
-            unseen = bad & ~np.isin(kinds[part], list(shown))
-            alarms, few = scores[part] > balanced, scores[part] > quiet
-            numbers = {
-                "accuracy": (alarms == bad).mean(), "known": alarms[bad & ~unseen].mean(),
-                "unseen": alarms[unseen].mean(), "false alarms": alarms[~bad].mean(),
-                "accuracy at 1 %": (few == bad).mean(), "unseen at 1 %": few[unseen].mean(),
-                "false alarms at 1 %": few[~bad].mean(), "AUC": roc_auc_score(bad, scores[part]),
-            }  # fmt: skip
-            found |= {f"{name}{suffix} {part} {what}": float(value) for what, value in numbers.items()}
+def boosted(task: Task, density: tuple) -> dict:
+    """Gradient boosting with the same folds, alone and with novelty."""
+    train, rows, test = (
+        table.drop_columns(["label"]).to_pandas()
+        for table in (task.train, task.train.take(task.rows), task.test)
+    )
+    numbered = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    held, mean = [], []
+    for number, part in enumerate(task.parts):
+        model = make_pipeline(
+            make_column_transformer((numbered, list(TEXT)), remainder="passthrough"),
+            HistGradientBoostingClassifier(random_state=task.seed + number),
+        )
+        known = np.setdiff1d(np.arange(len(train)), part.held)
+        model.fit(train.iloc[known], task.bad[known])
+        held.append(model.decision_function(rows))
+        mean.append(model.decision_function(test))
+    logits, mean = task.held(held), np.mean(mean, axis=0)
+    hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    forest = make_pipeline(
+        make_column_transformer((hot, list(TEXT)), remainder="passthrough"),
+        IsolationForest(random_state=task.seed),
+    )
+    forest.fit(train.iloc[np.setdiff1d(np.flatnonzero(~task.bad), task.harmless)])
+    found = {BOOSTED[0]: (logits, mean)}
+    isolated = (-forest.score_samples(rows), -forest.score_samples(test))
+    for name, (strange, novel) in ((BOOSTED[1], isolated), (BOOSTED[2], density)):
+        mixing = Mixing.fit(logits, strange, task.bad[task.rows], float(task.bad.mean()))
+        found[name] = (mixing.nats(logits, strange), mixing.nats(mean, novel))
     return found
 
 
-def boosted(tables: dict, kinds: dict, density: dict, seed: int) -> dict:
-    """Gradient boosting with the same folds and rules, alone and with novelty."""
-    parts, bad = _parts(tables["train"], kinds["train"], seed), kinds["train"] != "normal"
-    frames = {part: table.drop_columns(["label"]).to_pandas() for part, table in tables.items()}
-    numbered = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
-    members: dict[str, list] = {part: [] for part in tables}
-    for number, part in enumerate(parts):
-        model = make_pipeline(
-            make_column_transformer((numbered, list(TEXT)), remainder="passthrough"),
-            HistGradientBoostingClassifier(random_state=seed + number),
-        )
-        rows = np.setdiff1d(np.arange(len(bad)), part.held)
-        model.fit(frames["train"].iloc[rows], bad[rows])
-        for name, frame in frames.items():
-            members[name].append(model.decision_function(frame))
-    rows, logits = held_scores(parts, members["train"], bad)
-    mean = {part: np.mean(members[part], axis=0) for part in PARTS}
-    forest = make_pipeline(
-        make_column_transformer((OneHotEncoder(handle_unknown="ignore", sparse_output=False), list(TEXT)),
-                                remainder="passthrough"),
-        IsolationForest(n_estimators=300, random_state=seed),
-    )  # fmt: skip
-    forest.fit(frames["train"].iloc[np.setdiff1d(np.flatnonzero(~bad), held_by_all(parts))])
-    strange = {part: -forest.score_samples(frame) for part, frame in frames.items()}
-    methods = {BOOSTED[0]: (rows, logits, mean)}
-    for name, novelty in ((BOOSTED[1], strange), (BOOSTED[2], density)):
-        mixing = Mixing.fit(logits, novelty["train"][rows], bad[rows], float(bad.mean()))
-        methods[name] = (rows, mixing.nats(logits, novelty["train"][rows]),
-                         {part: mixing.nats(mean[part], novelty[part]) for part in PARTS})  # fmt: skip
-    return judged(methods, kinds, "")
+def judged(name: str, own: np.ndarray, held: np.ndarray, scores: dict, kinds: dict) -> dict:
+    """A method's numbers under both rules.
+
+    Args:
+        name: of the method.
+        own: kinds of the rows held back.
+        held: their scores.
+        scores: test scores by part.
+        kinds: by part.
+    """
+    balanced = balanced_threshold(held, own != "normal", own)
+    quiet = false_alarm_threshold(held, own != "normal", RATE)
+    found = {f"{name} held false alarms": float((held > balanced)[own == "normal"].mean())}
+    shown = set(kinds["train"].tolist())
+    for part in PARTS:
+        bad = kinds[part] != "normal"
+        unseen = bad & ~np.isin(kinds[part], list(shown))
+        alarms, few = scores[part] > balanced, scores[part] > quiet
+        numbers = {
+            "accuracy": (alarms == bad).mean(), "known": alarms[bad & ~unseen].mean(),
+            "unseen": alarms[unseen].mean(), "false alarms": alarms[~bad].mean(),
+            "accuracy at 1 %": (few == bad).mean(), "known at 1 %": few[bad & ~unseen].mean(),
+            "unseen at 1 %": few[unseen].mean(), "false alarms at 1 %": few[~bad].mean(),
+            "AUC": roc_auc_score(bad, scores[part]),
+        }  # fmt: skip
+        found |= {f"{name} {part} {what}": float(value) for what, value in numbers.items()}
+    return found
 
 
 if __name__ == "__main__":

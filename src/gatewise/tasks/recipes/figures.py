@@ -103,7 +103,7 @@ def plot_kinds(evaluation: RecordEvaluation) -> Figure:
         axes.xaxis.grid(visible=True, color=GRID)
         axes.set_title("Which kinds are found")
         if (~known).any():
-            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12 - 0.5 / max(4, len(rows))), ncols=2)
+            figure.legend(loc="outside lower center", ncols=2)
         return figure
 
 
