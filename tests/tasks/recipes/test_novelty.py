@@ -19,8 +19,6 @@ from gatewise.tasks.recipes.tails import Tail
 from gatewise.tasks.recipes.thresholds import balanced_threshold, cost_curve, costs
 from gatewise.tasks.recipes.tokens import FieldTokens
 
-NOTHING = np.empty((0, 0), dtype=object)
-
 
 def traffic(rows: int = 500, seed: int = 0) -> pd.DataFrame:
     """Harmless: the reply is as long as the request. Attacks of four kinds; "mirror" breaks only that."""
@@ -109,9 +107,11 @@ def test_a_density_refuses_cells_that_read_more() -> None:
 def test_batches_are_a_pure_function_of_epoch_and_step() -> None:
     codes = np.arange(50)[:, None].repeat(2, axis=1)
     source = RecordSource(codes, 16, seed=3)
-    assert source.steps_per_epoch() == 4
-    seen = torch.cat([source.batch(1, step)["codes"][0] for step in range(4)])
-    assert sorted(seen.tolist()) == list(range(50))
+    assert source.steps_per_epoch() == 20  # five passes: few records are gone through several times
+    for first in (0, 4, 16):
+        seen = torch.cat([source.batch(1, step)["codes"][0] for step in range(first, first + 4)])
+        assert sorted(seen.tolist()) == list(range(50))
+    assert RecordSource(np.zeros((960, 2), dtype=np.int64), 16, seed=3).steps_per_epoch() == 60
     source.batch(0, 0)
     assert torch.equal(source.batch(1, 2)["codes"], RecordSource(codes, 16, seed=3).batch(1, 2)["codes"])
 
@@ -173,9 +173,8 @@ def test_balanced_threshold_and_costs_against_all_thresholds() -> None:
 def test_each_kind_is_new_to_one_member() -> None:
     table = traffic()
     kinds = table["label"].to_numpy().astype(str)
-    parts = by_kind(
-        windows_by_entity(table, window=1, leave_out=("label",)), kinds, kinds != "normal", 0.2, 0, members=2
-    )
+    windows = windows_by_entity(table, window=1, leave_out=("label",))
+    parts = by_kind(windows, kinds, kinds != "normal", 0.2, 0, members=2)
     common = held_by_all(parts)
     assert set(kinds[common]) == {"normal"}
     spared = [set(kinds[part.held]) - {"normal"} for part in parts]

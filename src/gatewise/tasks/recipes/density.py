@@ -21,6 +21,8 @@ from gatewise.spec import Program
 
 __all__ = ["DensityPlan", "FieldDensity", "RecordObjective", "RecordSource", "surprises"]
 
+# An epoch has at least so many steps; few records are gone through several times for it.
+_FEWEST_STEPS = 20
 # Records that are computed together where nothing is learned.
 _TOGETHER = 2048
 
@@ -106,17 +108,20 @@ class RecordSource:
     def __init__(self, codes: NDArray[np.int64], batch_size: int, seed: int) -> None:
         self._codes, self._seed = codes, seed
         self._batch_size = min(batch_size, len(codes))
+        self._steps = -(-len(codes) // self._batch_size)
+        self._passes = -(-_FEWEST_STEPS // self._steps)
         self._order: tuple[int, NDArray[np.int64]] | None = None
 
     def steps_per_epoch(self) -> int:
-        """Batches in an epoch."""
-        return -(-len(self._codes) // self._batch_size)
+        """Batches in an epoch: one pass over the records, or several where there are few."""
+        return self._steps * self._passes
 
     def batch(self, epoch: int, step: int) -> Mapping[str, Tensor]:
         """Batch number `step` of an epoch: codes (fields, batch)."""
-        if self._order is None or self._order[0] != epoch:
-            self._order = (epoch, np.random.default_rng((self._seed, epoch)).permutation(len(self._codes)))
-        chosen = self._order[1][step * self._batch_size : (step + 1) * self._batch_size]
+        number, begin = epoch * self._passes + step // self._steps, (step % self._steps) * self._batch_size
+        if self._order is None or self._order[0] != number:
+            self._order = (number, np.random.default_rng((self._seed, number)).permutation(len(self._codes)))
+        chosen = self._order[1][begin : begin + self._batch_size]
         return {"codes": torch.from_numpy(np.ascontiguousarray(self._codes[chosen].T))}
 
 
