@@ -130,6 +130,8 @@ class RecordDetector(Estimator):
         Raises:
             ArgumentError: a parameter cannot be used.
             DataError: the table cannot be used, or it holds no bad or no harmless record.
+            KeyboardInterrupt: Ctrl-C ended the training of one of several parts; with a `checkpoint_folder` of the
+                classifier the same fit goes on from there.
         """
         self._check_parameters()
         kinds = self._kinds(X)
@@ -147,7 +149,9 @@ class RecordDetector(Estimator):
         self.kinds_ = found.kinds
         self.bad_share_ = found.bad_share
         self.threshold_ = found.threshold
-        self.stopped_ = self.classifier_.stopped_
+        # Of several members only the last can have been interrupted; what ended the first says the rest.
+        ended = [member.classifier.stopped_ for member in found.scorer.members]
+        self.stopped_ = ended[-1] if ended[-1] == "interrupted" else ended[0]
         return self
 
     @no_type_check
