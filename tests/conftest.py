@@ -36,7 +36,7 @@ LONG = (
     "tests/tasks/test_bad_input.py", "tests/tasks/test_cross_validation.py",
     "tests/tasks/test_parallel_forecast.py", "tests/tasks/test_sample_paths.py", "tests/tasks/test_search.py",
     "tests/tasks/test_update.py", "tests/cli/test_anomaly_cli.py", "tests/cli/test_classify.py",
-    "tests/cli/test_forecast_options.py", "tests/tasks/anomaly/test_bad_input.py",
+    "tests/cli/test_forecast_options.py", "tests/cli/test_records.py", "tests/tasks/anomaly/test_bad_input.py",
     "tests/tasks/classify/test_bad_input.py", "tests/tasks/classify/test_streaming.py",
 )  # fmt: skip
 

@@ -20,6 +20,8 @@ gatewise evaluate runs/first beijing-air
 gatewise evaluate runs/sales newer.csv --id shop --time day --target sold --start 2024-06-01 --out metrics.json
 
 gatewise evaluate runs/machine newer.csv --labels spans.json
+
+gatewise evaluate runs/payments june.csv
 """
 
 
@@ -38,7 +40,9 @@ def evaluate(
     ] = None,
     stamp: Annotated[str | None, typer.Option("--time", help="Column with the stamp [dim](ds)[/].")] = None,
     target: Annotated[str | None, typer.Option(help="Column to forecast [dim](y)[/].")] = None,
-    label: Annotated[str | None, typer.Option(help="Column with the class, for a classifier.")] = None,
+    label: Annotated[
+        str | None, typer.Option(help="Column with the class or kind, for a classifier or record detector.")
+    ] = None,
     group: Annotated[
         str | None, typer.Option(help="Column of the independent units, for a classifier's standard errors.")
     ] = None,
@@ -50,7 +54,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Compare with what came, beside the trivial methods: forecasts, classes of sequences, or a detector's alarms."""
-    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, kind_of, refuse_options
+    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, RECORDS, kind_of, refuse_options
 
     kind = kind_of(model)
     if kind == CLASSIFIER:
@@ -59,6 +63,15 @@ def evaluate(
         refuse_options(kind, every=every, target=target, labels=labels)
         columns = ClassifyColumns(identity, stamp, label, group, tuple(ignore or ()))
         evaluate_classifier(model, data, out, columns)
+        return
+    if kind == RECORDS:
+        from gatewise.cli.records_commands import evaluate_records
+
+        refuse_options(
+            kind, start=start, every=every, id=identity, time=stamp, target=target, group=group, labels=labels,
+            ignore=ignore,
+        )  # fmt: skip
+        evaluate_records(model, data, label, out)
         return
     if kind == ANOMALY:
         from gatewise.cli.anomaly_commands import evaluate_detector

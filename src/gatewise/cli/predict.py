@@ -24,6 +24,8 @@ gatewise predict runs/shops shops.csv --future next_fortnight.csv
 gatewise predict runs/activity newer.csv --out classes.csv
 
 gatewise predict runs/machine machine.csv --out scores.csv
+
+gatewise predict runs/payments june.csv --out alarms.csv
 """
 
 
@@ -51,11 +53,11 @@ def predict(
         list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
     ] = None,
 ) -> None:
-    """Forecast the steps after the last row of each series, say what each sequence is, or score every row.
+    """Forecast the steps after the last row of each series, say what each sequence is, or score every row or record.
 
     The kind of the model folder decides.
     """
-    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, kind_of, refuse_options
+    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, RECORDS, kind_of, refuse_options
 
     kind = kind_of(model)
     if kind == CLASSIFIER:
@@ -63,6 +65,14 @@ def predict(
 
         refuse_options(kind, horizon=horizon, target=target, future=future)
         predict_classes(model, data, out, ClassifyColumns(identity, stamp, ignore=tuple(ignore or ())))
+        return
+    if kind == RECORDS:
+        from gatewise.cli.records_commands import predict_records
+
+        refuse_options(
+            kind, horizon=horizon, target=target, future=future, id=identity, time=stamp, ignore=ignore
+        )
+        predict_records(model, data, out)
         return
     if kind == ANOMALY:
         from gatewise.cli.anomaly_commands import predict_anomalies

@@ -17,10 +17,11 @@ from gatewise.errors import ArgumentError, DataError
 from gatewise.nn.arguments import no_type_check
 from gatewise.tasks.base import Estimator
 from gatewise.tasks.classify import SequenceClassifier
-from gatewise.tasks.classify.splits import hold_out
+from gatewise.tasks.options import check_count
 from gatewise.tasks.recipes.evaluation import ALWAYS, NEVER, RecordEvaluation, measure_alarms, verdict_of
+from gatewise.tasks.recipes.fitting import RecordOptions, describe, fit_records
 from gatewise.tasks.recipes.streaming import RecordStream
-from gatewise.tasks.recipes.thresholds import RULES, best_f1_threshold, false_alarm_threshold, worth_an_alarm
+from gatewise.tasks.recipes.thresholds import RULES, worth_an_alarm
 
 __all__ = ["RecordDetector"]
 
@@ -42,20 +43,28 @@ class RecordDetector(Estimator):
         window: records that are read together, at least 1.
         rule: when an alarm is raised: "cost", where it saves more than it costs, record by record; "false_alarms", by
             the threshold that held `false_alarm_rate` on the records held back; "f1", by the one that was best on
-            these; "half", from a probability of 0.5 on.
+            these; "balanced", by the one with the best mean of the harmless ones' share without an alarm and the
+            bad ones' recall, each kind counting alike; "half", from a probability of 0.5 on.
         alarm_cost: what looking into an alarm costs, above 0.
         miss_cost: what a missed bad record costs, above 0; or the name of the column with what it costs (the amount).
         false_alarm_rate: above 0 and below 1.
         held_back: what must not be torn apart when records are held back: "entities", or "kinds": then whole kinds of
-            bad records are kept from training, so that stopping, calibration and threshold meet what is new.
+            bad records are kept from training, so that the threshold meets what is new.
+        members: classifiers whose mean logit counts, at least 1. With held_back="kinds" each of several is spared
+            another fold of the kinds: together they know all, and each kind is new to one.
+        binned: whether the classifiers read the bin of each number besides its value.
+        novelty: whether a density of the harmless records (a recurrent network that foretells a record's fields one
+            by one) speaks too, where a record is unlike all harmless ones. It judges each record by itself.
         validation_fraction: which share is held back, above 0 and below 1.
         random_state: an integer, a numpy RandomState, or None.
 
     Attributes:
-        classifier_: the fitted classifier.
+        scorer_: what is known: the classifiers, and the density.
+        classifier_: the first fitted classifier.
         threshold_: the probability above which an alarm is raised; None with rule="cost".
         kinds_: the kinds of bad records that training showed.
         bad_share_: the share of bad records in training.
+        stopped_: why training ended.
 
     Example:
         >>> from gatewise.tasks.recipes import simulate_transactions
@@ -83,6 +92,9 @@ class RecordDetector(Estimator):
         miss_cost: Any = 10.0,
         false_alarm_rate: float = 0.01,
         held_back: str = "entities",
+        members: int = 1,
+        binned: bool = False,
+        novelty: bool = False,
         validation_fraction: float = 0.15,
         random_state: Any = None,
     ) -> None:
@@ -98,6 +110,9 @@ class RecordDetector(Estimator):
         self.miss_cost = miss_cost
         self.false_alarm_rate = false_alarm_rate
         self.held_back = held_back
+        self.members = members
+        self.binned = binned
+        self.novelty = novelty
         self.validation_fraction = validation_fraction
         self.random_state = random_state
 
@@ -115,6 +130,8 @@ class RecordDetector(Estimator):
         Raises:
             ArgumentError: a parameter cannot be used.
             DataError: the table cannot be used, or it holds no bad or no harmless record.
+            KeyboardInterrupt: Ctrl-C ended the training of one of several parts; with a `checkpoint_folder` of the
+                classifier the same fit goes on from there.
         """
         self._check_parameters()
         kinds = self._kinds(X)
@@ -124,24 +141,17 @@ class RecordDetector(Estimator):
                 f"column {self.label_column!r}: records that are {self.usual!r} and others are expected, came only "
                 f"{'others' if bad.all() else repr(self.usual)}"
             )
-        seed = self._seed()
         windows = self._windows(X, None)
-        kept, held = self._parts(windows, kinds, bad, seed)
-        trained = np.unique(windows.record[windows.sequences.rows_of(kept)])
-        if bad[trained].all() or not bad[trained].any():
-            raise DataError(
-                f"column {self.label_column!r}: only {'bad' if bad[trained].all() else 'harmless'} records are left to "
-                "learn from when a part is held back; give more records, or a smaller validation_fraction"
-            )
-        labels = _labels(windows, bad)
-        model = self._model(seed)
-        pair = (windows.sequences.take(held), [labels[one] for one in held])
-        model.fit(windows.sequences.take(kept), [labels[one] for one in kept], validation=pair)
-        self.classifier_ = model
+        found = fit_records(windows, kinds, bad, self._options())
+        self.scorer_ = found.scorer
+        self.classifier_ = found.scorer.members[0].classifier
         self.columns_ = (windows.sequences.channels, windows.sequences.categories)
-        self.kinds_ = tuple(sorted(set(kinds[trained][bad[trained]].tolist())))
-        self.bad_share_ = float(bad[trained].mean())
-        self.threshold_ = self._threshold(windows, held, bad)
+        self.kinds_ = found.kinds
+        self.bad_share_ = found.bad_share
+        self.threshold_ = found.threshold
+        # Of several members only the last can have been interrupted; what ended the first says the rest.
+        ended = [member.classifier.stopped_ for member in found.scorer.members]
+        self.stopped_ = ended[-1] if ended[-1] == "interrupted" else ended[0]
         return self
 
     @no_type_check
@@ -151,19 +161,30 @@ class RecordDetector(Estimator):
         Args:
             X: a table as in `fit`; labels are left aside. An entity's history is what the table holds of it.
         """
-        self._require_fitted("classifier_")
+        self._require_fitted("scorer_")
         windows = self._windows(X, self.columns_)
-        return windows.back(self.classifier_.fitted_.probabilities(windows.sequences)[:, 1])
+        return windows.back(self.scorer_.probabilities(windows.sequences))
 
     @no_type_check
     def predict(self, X: Any) -> NDArray[np.bool_]:
         """Whether each record raises an alarm, (records,)."""
-        return self._alarms(self.predict_proba(X), self._loss(X))
+        return self.alarms(X, self.predict_proba(X))
+
+    @no_type_check
+    def alarms(self, X: Any, probabilities: Any) -> NDArray[np.bool_]:
+        """The same from the probabilities that `predict_proba` gave for the table."""
+        self._require_fitted("scorer_")
+        return self._alarms(np.asarray(probabilities, dtype=np.float64), self._loss(X))
+
+    def describe(self) -> list[str]:
+        """How scores are made, in sentences, for card and report."""
+        self._require_fitted("scorer_")
+        return describe(self)
 
     def stream(self) -> RecordStream:
         """Records as they arrive: `push(record, entity=..., time=...)` gives each one's probability, as in batches."""
-        self._require_fitted("classifier_")
-        return RecordStream(self.classifier_, self.window, grouped=self.entity_column is not None)
+        self._require_fitted("scorer_")
+        return RecordStream(self.scorer_, self.window, grouped=self.entity_column is not None)
 
     @no_type_check
     def evaluate(self, X: Any, *, at: tuple[int, ...] = (100,)) -> RecordEvaluation:
@@ -196,10 +217,11 @@ class RecordDetector(Estimator):
         }
         # The majority class of the training records is one of the two: never, or always, an alarm.
         majority = ALWAYS if self.bad_share_ > 0.5 else NEVER
-        verdict = verdict_of(scores, name, majority)
+        verdict, worth = verdict_of(scores, name, majority)
         return RecordEvaluation(
-            name, scores, by_kind, len(bad), int(bad.sum()), probabilities, bad, loss, cost, verdict
-        )
+            name, scores, by_kind, len(bad), int(bad.sum()), probabilities, bad, loss, cost, verdict, worth,
+            self.threshold_,
+        )  # fmt: skip
 
     @no_type_check
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -210,7 +232,7 @@ class RecordDetector(Estimator):
         """
         from gatewise.tasks.recipes.persistence import save_detector
 
-        self._require_fitted("classifier_")
+        self._require_fitted("scorer_")
         save_detector(self, Path(path))
 
     @classmethod
@@ -233,6 +255,10 @@ class RecordDetector(Estimator):
                 )
         if not isinstance(self.window, int) or isinstance(self.window, bool) or self.window < 1:
             raise ArgumentError(f"window: an integer of at least 1 is expected, came {self.window!r}")
+        check_count("members", self.members)
+        for name in ("binned", "novelty"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise ArgumentError(f"{name}: True or False is expected, came {getattr(self, name)!r}")
         for name in ("false_alarm_rate", "validation_fraction"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 < value < 1:
@@ -250,14 +276,21 @@ class RecordDetector(Estimator):
                 f"{type(self.classifier).__name__}"
             )
 
-    def _model(self, seed: int) -> SequenceClassifier:
-        model = SequenceClassifier(output="step") if self.classifier is None else clone(self.classifier)
-        return model.set_params(random_state=seed) if model.random_state is None else model
+    def _options(self) -> RecordOptions:
+        return RecordOptions(
+            classifier=self._model(), seed=self._seed(), grouped=self.entity_column is not None,
+            held_back=self.held_back, share=float(self.validation_fraction), members=int(self.members),
+            binned=bool(self.binned), novelty=bool(self.novelty), rule=self.rule,
+            false_alarm_rate=float(self.false_alarm_rate), label_column=self.label_column,
+        )  # fmt: skip
+
+    def _model(self) -> SequenceClassifier:
+        return SequenceClassifier(output="step") if self.classifier is None else clone(self.classifier)
 
     def _windows(self, X: Any, columns: Any) -> Windows:
         return windows_by_entity(
             X, window=self.window, entity=self.entity_column, time=self.time_column,
-            missing=self._model(0).missing, leave_out=(self.label_column, *self.ignore_columns), columns=columns,
+            missing=self._model().missing, leave_out=(self.label_column, *self.ignore_columns), columns=columns,
         )  # fmt: skip
 
     def _column(self, X: Any, name: str, what: str) -> Any:
@@ -291,54 +324,7 @@ class RecordDetector(Estimator):
             )
         return values.astype(np.float64)
 
-    def _parts(
-        self, windows: Windows, kinds: NDArray[Any], bad: NDArray[np.bool_], seed: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The stretches to learn from, and those to hold back."""
-        pieces = windows.sequences.split(windows.record)
-        strata = np.array([int(bad[piece].any()) for piece in pieces], dtype=np.int64)
-        if self.held_back == "entities":
-            if self.entity_column is None:
-                return hold_out(strata, None, self.validation_fraction, seed)
-            return hold_out(strata, windows.entities, self.validation_fraction, seed)
-        # Harmless stretches each by themselves; those with bad records by the kind of the first of these.
-        names = np.array(
-            [
-                str(kinds[piece[bad[piece]][0]]) if strata[index] else f"{self.usual} {index}"
-                for index, piece in enumerate(pieces)
-            ]
-        )
-        generator = np.random.default_rng(seed)
-        shown = generator.permutation(np.unique(names[strata == 1]))
-        if len(shown) < 2:
-            raise DataError(
-                'held_back: "kinds" needs at least 2 kinds of bad records, came 1; say "entities"'
-            )
-        chosen = set(shown[: max(1, round(len(shown) * self.validation_fraction))].tolist())
-        harmless = np.flatnonzero(strata == 0)
-        drawn = generator.permutation(harmless)[: max(1, round(len(harmless) * self.validation_fraction))]
-        held = np.isin(np.arange(len(pieces)), drawn) | np.isin(names, list(chosen))
-        return np.flatnonzero(~held).astype(np.int64), np.flatnonzero(held).astype(np.int64)
-
-    def _threshold(self, windows: Windows, held: NDArray[np.int64], bad: NDArray[np.bool_]) -> float | None:
-        if self.rule in ("cost", "half"):
-            return None if self.rule == "cost" else 0.5
-        rows = windows.sequences.rows_of(held)
-        scores = self.classifier_.fitted_.probabilities(windows.sequences.take(held))[:, 1]
-        own = windows.own[rows]
-        scores, truth = scores[own], bad[windows.record[rows][own]]
-        if self.rule == "f1":
-            return best_f1_threshold(scores, truth)
-        return false_alarm_threshold(scores, truth, float(self.false_alarm_rate))
-
     def _alarms(self, probabilities: NDArray[np.float64], loss: NDArray[np.float64]) -> NDArray[np.bool_]:
         if self.threshold_ is None:
             return worth_an_alarm(probabilities, loss, float(self.alarm_cost))
         return probabilities > self.threshold_
-
-
-def _labels(windows: Windows, bad: NDArray[np.bool_]) -> list[NDArray[Any]]:
-    """0 or 1 for each of a stretch's own records; None for its past, which counts in another stretch."""
-    flat = bad[windows.record].astype(int).astype(object)
-    flat[~windows.own] = None
-    return windows.sequences.split(flat)

@@ -54,6 +54,8 @@ class RecordEvaluation:
         probabilities, truth, loss: of every record, for curves and for other methods.
         alarm_cost: of looking into one.
         verdict: in words.
+        worth_it: whether alarms and misses cost less than never, and than always, raising one.
+        threshold: the probability above which an alarm was raised; None where each record's own loss decides.
     """
 
     model: str
@@ -66,6 +68,8 @@ class RecordEvaluation:
     loss: Scores
     alarm_cost: float
     verdict: str
+    worth_it: bool
+    threshold: float | None
 
     def beside(
         self, name: str, probabilities: NDArray[np.float64], alarms: NDArray[np.bool_]
@@ -95,6 +99,8 @@ class RecordEvaluation:
         """All numbers as plain JSON values."""
         return {
             "verdict": self.verdict,
+            "worth_it": self.worth_it,
+            "threshold": self.threshold,
             "records": self.records,
             "bad": self.bad,
             "recall_of_known_kinds": self.recall_of(known=True),
@@ -106,8 +112,8 @@ class RecordEvaluation:
             "by_kind": self.by_kind,
         }
 
-    def __str__(self) -> str:
-        """The table of scores and the verdict, as plain text."""
+    def table_rows(self) -> list[list[str]]:
+        """The table of scores as text, a header first."""
         first = next(iter(self.scores.values()))
         header = ["", "accuracy", "recall", "precision", "false alarms", "AUC", "avg. prec.",
                   *(f"prec. at {k}" for k in first.precision_at), "cost"]  # fmt: skip
@@ -118,6 +124,11 @@ class RecordEvaluation:
             ]
             for name, one in self.scores.items()
         ]  # fmt: skip
+        return [header, *rows]
+
+    def __str__(self) -> str:
+        """The table of scores and the verdict, as plain text."""
+        header, *rows = self.table_rows()
         widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
         lines = []
         for row in (header, *rows):
@@ -153,18 +164,23 @@ def measure_alarms(
     )
 
 
-def verdict_of(scores: dict[str, AlarmScores], model: str, majority: str) -> str:
-    """Whether the model's alarms are worth what they cost, and whether it beats the majority class, in words."""
+def verdict_of(scores: dict[str, AlarmScores], model: str, majority: str) -> tuple[str, bool]:
+    """Whether the model's alarms are worth what they cost, and whether it beats the majority class.
+
+    Returns:
+        Both in words, and whether the first is so.
+    """
     own = scores[model]
     cheapest = min((NEVER, ALWAYS), key=lambda name: scores[name].cost)
     worth = own.cost < scores[cheapest].cost
     beats = own.accuracy > scores[majority].accuracy
-    return (
+    words = (
         f"Alarms and misses cost {own.cost:,.0f} against {scores[cheapest].cost:,.0f} for {cheapest}: the model "
         f"{'is worth it' if worth else 'is NOT worth it'}. Accuracy {own.accuracy:.1%} against "
         f"{scores[majority].accuracy:.1%} for {majority}, the majority class"
         + ("." if beats else ", which it does NOT beat.")
     )
+    return words, worth
 
 
 def _number(value: float | None) -> str:

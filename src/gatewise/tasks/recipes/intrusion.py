@@ -27,6 +27,7 @@ _FIELDS, _DIFFICULTY = "field_names.csv", "difficulty"
 
 def intrusion_detector(
     *,
+    rule: str = "false_alarms",
     host_column: str | None = None,
     time_column: str | None = None,
     random_state: Any = None,
@@ -35,10 +36,13 @@ def intrusion_detector(
     """A detector with the settings that fit connection records.
 
     Without a host column every record stands alone, as in KDD's data, whose records carry counts over the host's last
-    connections themselves. Whole kinds of attack are held back from training, so that stopping, calibration and
-    threshold meet what is new; the threshold is the one that 1 % of the harmless records held back lie above.
+    connections themselves. Three classifiers are each spared another third of the kinds of attack, so that the
+    threshold meets what is new, and a density of the harmless records speaks where one is unlike all of them. Numbers
+    are also read as bins. Chosen by cross-validation over the kinds of attack in NSL-KDD's training file.
 
     Args:
+        rule: "false_alarms": 1 % of the harmless records held back lie above the threshold. "balanced": where a false
+            alarm and a miss count alike, each kind of attack alike, and none is known beforehand.
         host_column: whose a connection is.
         time_column: when it was made.
         random_state: an integer, or None.
@@ -48,7 +52,7 @@ def intrusion_detector(
         >>> intrusion_detector(host_column="host").window
         64
     """
-    chosen = {"hidden_size": 64, "dropout": 0.3, "max_epochs": 20, "patience": 5} | settings
+    chosen = {"hidden_size": 64, "dropout": 0.3, "max_epochs": 8, "patience": 4} | settings
     if host_column is None:
         # Records that stand alone are short sequences, and many.
         chosen = {"batch_size": 256} | chosen
@@ -57,9 +61,12 @@ def intrusion_detector(
         entity_column=host_column,
         time_column=time_column,
         window=1 if host_column is None else 64,
-        rule="false_alarms",
+        rule=rule,
         false_alarm_rate=0.01,
         held_back="kinds",
+        members=3,
+        binned=True,
+        novelty=True,
         random_state=random_state,
     )
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from torch import Tensor
+
+from gatewise.errors import StoreError
 from gatewise.store import load_model, save_model
 from gatewise.tasks.base import Estimator
 from gatewise.tasks.classify import SequenceClassifier
-from gatewise.tasks.classify.card import ClassNotes, card_text
 from gatewise.tasks.classify.persistence import restore_classifier, stored_parts
-from gatewise.tasks.stored import restoring
+from gatewise.tasks.recipes.card import RecordNotes, card_text
+from gatewise.tasks.recipes.novelty import Novelty, stored_tokens
+from gatewise.tasks.recipes.scoring import Member, Mixing, Scorer
+from gatewise.tasks.recipes.tokens import FieldTokens
+from gatewise.tasks.stored import plain, restoring
 
 if TYPE_CHECKING:
     from gatewise.tasks.recipes.detector import RecordDetector
@@ -22,32 +29,40 @@ _NOT_STORED = ("classifier", "random_state")
 Loaded = TypeVar("Loaded", bound=Estimator)
 
 
-def save_detector(detector: RecordDetector, path: Path) -> None:
-    """Save a fitted detector into a folder."""
-    config, tensors = stored_parts(detector.classifier_)
+def save_detector(detector: RecordDetector, path: Path, notes: RecordNotes | None = None) -> None:
+    """Save a fitted detector into a folder.
+
+    Args:
+        detector: fitted.
+        path: the folder.
+        notes: what the card says beside the settings: data, test scores.
+    """
+    scorer = detector.scorer_
     names = [name for name in detector.get_params(deep=False) if name not in _NOT_STORED]
-    parameters = {name: getattr(detector, name) for name in names}
-    parameters["ignore_columns"] = list(parameters["ignore_columns"])
-    own = {
-        "parameters": parameters,
-        "threshold": detector.threshold_,
-        "kinds": list(detector.kinds_),
-        "bad_share": detector.bad_share_,
-        "columns": [list(one) for one in detector.columns_],
+    parameters = {name: plain(getattr(detector, name)) for name in names}
+    members, tensors = [], {}
+    for number, member in enumerate(scorer.members):
+        config, own = stored_parts(member.classifier)
+        members.append({"classifier": config, "bins": None if member.bins is None else _edges(member.bins)})
+        tensors |= {f"member.{number}.{name}": value for name, value in own.items()}
+    novelty = None
+    if scorer.novelty is not None:
+        novelty, own = scorer.novelty.stored()
+        tensors |= {f"novelty.{name}": value for name, value in own.items()}
+    config = {
+        "members": members,
+        "novelty": novelty,
+        "mixing": None if scorer.mixing is None else scorer.mixing.to_dict(),
+        "detector": {
+            "parameters": parameters,
+            "threshold": detector.threshold_,
+            "kinds": list(detector.kinds_),
+            "bad_share": detector.bad_share_,
+            "columns": [list(one) for one in detector.columns_],
+        },
     }
-    rule = (
-        "where it saves more than it costs"
-        if detector.threshold_ is None
-        else f"above {detector.threshold_:.4f}"
-    )
-    notes = ClassNotes(
-        data=f"records{'' if detector.entity_column is None else f' by {detector.entity_column}'}, read in stretches "
-        f"of at most {detector.window}",
-        target=f"0 {detector.usual}, 1 any other; an alarm is raised {rule}",
-    )
-    card = card_text(detector.classifier_, notes).replace("SequenceClassifier", "RecordDetector")
-    card = card.replace("from gatewise import", "from gatewise.tasks.recipes import")
-    save_model(path, kind=KIND, config={"classifier": config, "detector": own}, tensors=tensors, card=card)
+    card = card_text(detector, notes or RecordNotes())
+    save_model(path, kind=KIND, config=config, tensors=tensors, card=card)
 
 
 def load_detector(cls: type[Loaded], path: Path) -> Loaded:
@@ -59,8 +74,22 @@ def load_detector(cls: type[Loaded], path: Path) -> Loaded:
     stored = load_model(path, kind=KIND)
     with restoring(path, "a detector"):
         own = stored.config["detector"]
-        classifier = restore_classifier(
-            SequenceClassifier, stored.config["classifier"], dict(stored.tensors), path
+        members = tuple(
+            Member(
+                restore_classifier(
+                    SequenceClassifier, one["classifier"], _named(stored.tensors, f"member.{number}."), path
+                ),
+                None if one["bins"] is None else stored_tokens({"channels": one["bins"], "categories": {}}),
+            )
+            for number, one in enumerate(stored.config["members"])
+        )
+        if not members:
+            raise StoreError(f"{path}: config.json names no classifier; save the model anew")
+        novelty, mixing = stored.config["novelty"], stored.config["mixing"]
+        scorer = Scorer(
+            members,
+            None if novelty is None else Novelty.restored(novelty, _named(stored.tensors, "novelty.")),
+            None if mixing is None else Mixing.from_dict(mixing),
         )
         parameters = {**own["parameters"], "ignore_columns": tuple(own["parameters"]["ignore_columns"])}
         detector = cls(**parameters)
@@ -69,5 +98,15 @@ def load_detector(cls: type[Loaded], path: Path) -> Loaded:
         detector.kinds_ = tuple(own["kinds"])
         detector.bad_share_ = float(own["bad_share"])
         detector.columns_ = (tuple(own["columns"][0]), tuple(own["columns"][1]))
-    detector.classifier_ = classifier
+    detector.scorer_ = scorer
+    detector.classifier_ = scorer.members[0].classifier
+    detector.stopped_ = detector.classifier_.stopped_
     return detector
+
+
+def _edges(bins: FieldTokens) -> dict[str, list[float]]:
+    return {name: list(edges) for name, edges in bins.channels.items()}
+
+
+def _named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

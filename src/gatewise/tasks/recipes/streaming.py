@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from gatewise.errors import DataError
 from gatewise.nn.arguments import no_type_check
-from gatewise.tasks.classify import SequenceClassifier
 from gatewise.tasks.classify.streaming import ClassifierStream
+from gatewise.tasks.recipes.scoring import Member, Scorer, binned_record, logits_of
 
 __all__ = ["RecordStream"]
 
@@ -19,9 +21,9 @@ Past = tuple[Mapping[str, Any], float | None]
 
 @dataclass
 class _Entity:
-    """One entity's stream, and the records that the next stretch begins with."""
+    """One entity's streams, one for each member, and the records that the next stretch begins with."""
 
-    stream: ClassifierStream
+    streams: list[ClassifierStream]
     past: deque[Past] = field(default_factory=deque)
 
 
@@ -32,13 +34,13 @@ class RecordStream:
     drops one.
 
     Args:
-        classifier: fitted.
+        scorer: what the detector knows.
         window: records that are read together.
         grouped: whether records belong to entities; otherwise each stands alone.
     """
 
-    def __init__(self, classifier: SequenceClassifier, window: int, *, grouped: bool) -> None:
-        self._classifier, self._window, self._grouped = classifier, window, grouped
+    def __init__(self, scorer: Scorer, window: int, *, grouped: bool) -> None:
+        self._scorer, self._window, self._grouped = scorer, window, grouped
         self._entities: dict[Any, _Entity] = {}
 
     def __len__(self) -> int:
@@ -59,23 +61,54 @@ class RecordStream:
             DataError: the record does not fit, or says not whose it is.
         """
         if not self._grouped:
-            return float(self._classifier.stream().push(record, time)[1])
+            return self._said(self._streams(), record, time)
         if entity is None:
             raise DataError("entity: the detector was fitted to records by entity; say whose this one is")
         own = self._entities.get(entity)
         fresh = own is None
         if own is None:
-            own = _Entity(self._classifier.stream(), deque(maxlen=self._window // 2))
-        if own.stream.steps == self._window:
-            own.stream.reset()
-            for earlier, moment in own.past:
-                own.stream.push(earlier, moment)
-        probability = float(own.stream.push(record, time)[1])
+            own = _Entity(self._streams(), deque(maxlen=self._window // 2))
+        if own.streams[0].steps == self._window:
+            for member, stream in zip(self._scorer.members, own.streams, strict=True):
+                stream.reset()
+                for earlier, moment in own.past:
+                    stream.push(binned_record(earlier, member.bins), moment)
+        probability = self._said(own.streams, record, time)
         own.past.append((dict(record), time))
         if fresh:
             self._entities[entity] = own
         return probability
 
+    def _streams(self) -> list[ClassifierStream]:
+        return [member.classifier.stream() for member in self._scorer.members]
+
+    def _said(self, streams: list[ClassifierStream], record: Mapping[str, Any], time: float | None) -> float:
+        """The probability of a record, after each member's stream has taken it."""
+        scorer = self._scorer
+        found = [
+            _pushed(member, stream, record, time)
+            for member, stream in zip(scorer.members, streams, strict=True)
+        ]
+        if len(found) == 1 and scorer.novelty is None:
+            return found[0]
+        logits = np.array([logits_of(np.array(found)).mean()])
+        novelty = None if scorer.novelty is None else np.array([scorer.novelty.score(record)])
+        return float(scorer.mixed(logits, novelty)[0])
+
     def forget(self, entity: Any) -> None:
         """Drop an entity's history; one that has none is no error."""
         self._entities.pop(entity, None)
+
+
+def _pushed(member: Member, stream: ClassifierStream, record: Mapping[str, Any], time: float | None) -> float:
+    names = None if member.bins is None else member.bins.channels
+    for name in names or ():
+        value = record.get(name)
+        if name not in record or not (value is None or isinstance(value, int | float | np.number)):
+            # The classifier's stream says what is wrong with a record, in its columns' own names.
+            read = member.classifier.fitted_.encoder
+            own = [*read.channels, *(one for one in read.categories if not one.endswith(" (bin)"))]
+            raise DataError(
+                f"record: a number (or None) for {name!r} is expected, and all of the columns {own}"
+            )
+    return float(stream.push(binned_record(record, member.bins), time)[1])

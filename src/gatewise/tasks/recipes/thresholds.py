@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Bool, Float
+from numpy.typing import NDArray
 from sklearn import metrics
 
 from gatewise.errors import DataError
 
-__all__ = ["RULES", "best_f1_threshold", "costs", "false_alarm_threshold", "worth_an_alarm"]
+__all__ = [
+    "RULES",
+    "balanced_threshold",
+    "best_f1_threshold",
+    "cost_curve",
+    "costs",
+    "false_alarm_threshold",
+    "worth_an_alarm",
+]
 
-RULES = ("cost", "false_alarms", "f1", "half")
+RULES = ("cost", "false_alarms", "f1", "balanced", "half")
 Scores = Float[np.ndarray, " records"]
 Flags = Bool[np.ndarray, " records"]
 
@@ -64,6 +75,58 @@ def best_f1_threshold(scores: Scores, bad: Flags) -> float:
     return float(np.nextafter(thresholds[best], -np.inf))
 
 
+def balanced_threshold(scores: Scores, bad: Flags, kinds: NDArray[Any]) -> float:
+    """The score with the best mean of the harmless records' share below it and the kinds' mean recall (Youden 1950).
+
+    Args:
+        scores: of records that were not trained on.
+        bad: which of them are bad.
+        kinds: (records,) what each is; kinds of bad records count alike, however many records they have.
+
+    Raises:
+        DataError: there is no bad, or no harmless record.
+    """
+    if bad.all() or not bad.any():
+        raise DataError(
+            f"labels: no {'harmless' if bad.all() else 'bad'} record was held back to choose a threshold by; give "
+            "more records"
+        )
+    levels = np.unique(scores)
+    quiet = np.searchsorted(np.sort(scores[~bad]), levels, side="right") / (~bad).sum()
+    missed = [
+        np.searchsorted(np.sort(own), levels, side="right") / len(own)
+        for own in (scores[bad & (kinds == kind)] for kind in np.unique(kinds[bad]))
+    ]
+    return float(levels[int((quiet - np.mean(missed, axis=0)).argmax())])
+
+
 def costs(alarms: Flags, bad: Flags, loss: Scores, alarm_cost: float) -> float:
     """What a set of alarms costs: looking into each, and the losses that were missed."""
     return float(alarms.sum() * alarm_cost + loss[bad & ~alarms].sum())
+
+
+def cost_curve(
+    scores: Scores, bad: Flags, loss: Scores, alarm_cost: float, *, most: int = 2000
+) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
+    """What alarms and misses cost where every record with at least this score raises an alarm.
+
+    Args:
+        scores: of each record.
+        bad: which are bad.
+        loss: what it costs to miss each.
+        alarm_cost: of looking into an alarm.
+        most: points at most; more scores than that are thinned out evenly by rank.
+
+    Returns:
+        Scores, falling, each a threshold, and the cost at each.
+
+    Example:
+        >>> truth = np.array([True, False])
+        >>> cost_curve(np.array([0.9, 0.2]), truth, np.array([5.0, 5.0]), 1.0)[1].tolist()
+        [1.0, 2.0]
+    """
+    order = np.argsort(-scores, kind="stable")
+    falling, saved = scores[order], np.cumsum(np.where(bad, loss, 0.0)[order])
+    last = np.append(np.flatnonzero(np.diff(falling)), len(falling) - 1)  # the last of those with one score
+    last = last[np.unique(np.linspace(0, len(last) - 1, most).round().astype(np.int64))]
+    return falling[last], (last + 1) * alarm_cost + saved[-1] - saved[last]
