@@ -174,6 +174,8 @@ def test_a_start_outside_the_rows() -> None:
         ({"likelihood": 10}, ArgumentTypeError, "likelihood"),
         ({"likelihood": (5, 10)}, ArgumentError, "long above short"),
         ({"quiet": -1}, ArgumentError, "quiet"),
+        ({"quiet": 1.5}, ArgumentError, "quiet: an integer number of rows, or a share"),
+        ({"quiet": "long"}, ArgumentTypeError, "quiet"),
         ({"missing": "drop"}, ArgumentError, "missing"),
         ({"spacing": "odd"}, ArgumentError, "spacing"),
         ({"method": "quantile", "quantiles": (0.1, 0.5)}, ArgumentError, "both sides of 0.5"),

@@ -230,6 +230,15 @@ def test_a_number_is_a_threshold(fitted) -> None:
     assert (detector.decision_function(values) == detector.score_samples(values) + 7.5).all()
 
 
+def test_quiet_as_a_share_is_that_share_of_the_longest_series() -> None:
+    values = broken()[0]
+    share = small(max_epochs=1, quiet=0.2).fit([waves(), waves(200)])
+    rows = small(max_epochs=1, quiet=100).fit([waves(), waves(200)])
+    assert share.fitted_.judging.quiet == 100
+    np.testing.assert_array_equal(share.score_samples(values), rows.score_samples(values))
+    assert (share.anomaly_scores(values) > 0).sum() < 30
+
+
 def test_the_same_seed_gives_the_same_detector() -> None:
     values = waves(200)
     scores = [small(random_state=seed).fit(values).score_samples(values) for seed in (1, 1, 2)]

@@ -12,7 +12,7 @@ from sklearn.covariance import ledoit_wolf
 __all__ = ["ErrorGaussian", "exceedance", "fit_gaussian"]
 
 Values = NDArray[np.float64]
-# Errors smaller than this share of the training rows' spread are no sign of anything.
+# The least half width of a band of quantiles, in spreads of the training rows.
 _FLOOR = 1e-3
 # Errors further out than this many robust deviations enter the fit drawn in: training rows may hold anomalies.
 _FAR = 5.0
@@ -45,11 +45,12 @@ class ErrorGaussian:
         return parts.reshape(rows, steps, channels).sum(axis=1)
 
 
-def fit_gaussian(errors: Float[np.ndarray, "rows steps channels"]) -> ErrorGaussian:
+def fit_gaussian(errors: Float[np.ndarray, "rows steps channels"], tolerance: float) -> ErrorGaussian:
     """Mean and shrunk covariance (Ledoit & Wolf 2004) of error vectors, those far out drawn in first.
 
     Args:
-        errors: rows with NaN are left out, unless none is whole.
+        errors: in spreads of the training rows; rows with NaN are left out, unless none is whole.
+        tolerance: added to the deviation of every error, in squares; above 0.
     """
     flat = errors.reshape(len(errors), -1)
     whole = flat[~np.isnan(flat).any(axis=1)]
@@ -60,7 +61,7 @@ def fit_gaussian(errors: Float[np.ndarray, "rows steps channels"]) -> ErrorGauss
     robust = np.where(robust > 0, robust, whole.std(axis=0))
     drawn = np.clip(whole, centre - _FAR * robust, centre + _FAR * robust)
     covariance = np.atleast_2d(ledoit_wolf(drawn)[0]) if len(drawn) > 1 else np.zeros((flat.shape[1],) * 2)
-    covariance = covariance + _FLOOR**2 * np.eye(flat.shape[1])
+    covariance = covariance + tolerance**2 * np.eye(flat.shape[1])
     return ErrorGaussian(drawn.mean(axis=0), np.linalg.inv(covariance))
 
 
