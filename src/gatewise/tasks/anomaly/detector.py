@@ -49,9 +49,11 @@ class AnomalyDetector(OutlierMixin, Estimator):  # type: ignore[misc]
             drift is not strange; None keeps those of the training rows.
         tolerance: errors of fewer than about so many spreads of their channel are no sign of anything, above 0, however
             exactly the training rows were foretold; for "forecast" and "reconstruction".
-        likelihood: (long, short) rows: the score is how unlikely the mean error of the short window is among
-        those of the
-            long one (Ahmad et al. 2017); None: the error itself.
+        level: whether the distance of a value from its level, in spreads, is judged with its error, so that what is far
+            out counts though it was foretold; for "forecast" and "reconstruction".
+        likelihood: (long, short) rows: the score is how unlikely the mean error of the short window is among those of
+            the long one (Ahmad et al. 2017); "tail": how unlikely an error is by the tail of the last 10,000; both as
+            -log10 of a probability; None: the error itself.
         quiet: a score counts only where it is the highest of so many rows, else it is 0: one alarm per event; 0: off. A
             number between 0 and 1 is a share of the rows of the longest series in `fit`: 0.2 is what KNN-CAD (Burnaev
             & Ishimtsev 2016) rests after an alarm.
@@ -109,6 +111,7 @@ class AnomalyDetector(OutlierMixin, Estimator):  # type: ignore[misc]
         quantiles: Any = (0.05, 0.5, 0.95),
         rescale: float | None = None,
         tolerance: float = 1e-3,
+        level: bool = False,
         likelihood: Any = None,
         quiet: float = 0,
         threshold: Any = "spot",
@@ -138,6 +141,7 @@ class AnomalyDetector(OutlierMixin, Estimator):  # type: ignore[misc]
         self.quantiles = quantiles
         self.rescale = rescale
         self.tolerance = tolerance
+        self.level = level
         self.likelihood = likelihood
         self.quiet = quiet
         self.threshold = threshold

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf
 
-__all__ = ["ErrorGaussian", "exceedance", "fit_gaussian"]
+__all__ = ["ErrorGaussian", "exceedance", "fit_gaussian", "with_level"]
 
 Values = NDArray[np.float64]
 # The least half width of a band of quantiles, in spreads of the training rows.
@@ -63,6 +63,24 @@ def fit_gaussian(errors: Float[np.ndarray, "rows steps channels"], tolerance: fl
     covariance = np.atleast_2d(ledoit_wolf(drawn)[0]) if len(drawn) > 1 else np.zeros((flat.shape[1],) * 2)
     covariance = covariance + tolerance**2 * np.eye(flat.shape[1])
     return ErrorGaussian(drawn.mean(axis=0), np.linalg.inv(covariance))
+
+
+def with_level(
+    contributions: Float[np.ndarray, "*rows channels"], scaled: Float[np.ndarray, "*rows channels"]
+) -> Float[np.ndarray, "*rows channels"]:
+    """Errors and the values' own distance from their level, as one: (1 + error) (1 + distance^2) - 1 by channel.
+
+    So a value that is far out counts though it was foretold, and one that is both counts for more than the sum.
+
+    Args:
+        contributions: of the errors; shares below 0 count as 0.
+        scaled: values less their level, in spreads, of the moment before each row.
+
+    Example:
+        >>> with_level(np.array([[3.0], [3.0]]), np.array([[0.0], [2.0]])).tolist()
+        [[3.0], [19.0]]
+    """
+    return np.asarray((1 + np.maximum(contributions, 0.0)) * (1 + scaled.astype(np.float64) ** 2) - 1)
 
 
 def exceedance(

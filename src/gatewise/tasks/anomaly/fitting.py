@@ -79,7 +79,7 @@ def fit_detector(
     window, short = options.likelihood or (0, 0)
     quiet = quiet_rows(options.quiet, int(series.lengths.max()))
     fitted = Fitted(
-        network=network, plan=network.plan, scaler=scaler, mask=mask, gaussian=gaussian,
+        network=network, plan=network.plan, scaler=scaler, mask=mask, gaussian=gaussian, level=options.level,
         judging=Judging(window, short, np.zeros(0), quiet), threshold=Fixed(float("inf")),
         columns=series.columns, frequency=series.frequency, kind=series.kind, from_array=from_array,
         time_name=series.time_name,

@@ -11,6 +11,7 @@ from gatewise import cells, train
 from gatewise.errors import ArgumentError, ArgumentTypeError
 from gatewise.nn.arguments import no_type_check
 from gatewise.spec import Program
+from gatewise.tasks.anomaly.likelihood import TAIL_WINDOW
 from gatewise.tasks.options import check_count, training_config
 
 __all__ = ["METHODS", "THRESHOLDS", "Options"]
@@ -34,6 +35,7 @@ class Options:
     levels: tuple[float, ...]
     rescale: float | None
     tolerance: float
+    level: bool
     likelihood: tuple[int, int] | None
     quiet: int | float
     threshold: str | float
@@ -69,6 +71,12 @@ class Options:
         if estimator.rescale is not None:
             _check_number("rescale", estimator.rescale, "of at least 2 rows, or None,", lambda v: v >= 2)
         _check_number("tolerance", estimator.tolerance, "above 0", lambda v: 0 < v < np.inf)
+        if not isinstance(estimator.level, bool | np.bool_):
+            raise ArgumentTypeError(f"level: True or False is expected, came {estimator.level!r}")
+        if estimator.level and estimator.method == "quantile":
+            raise ArgumentError(
+                'level: method "quantile" scores by its band alone; choose "forecast" or "reconstruction", or False'
+            )
         config = training_config(estimator, seed, warmup_steps=_WARMUP_STEPS, weight_decay=_WEIGHT_DECAY)
         return cls(
             method=estimator.method,
@@ -81,6 +89,7 @@ class Options:
             levels=_levels(estimator.quantiles) if estimator.method == "quantile" else (),
             rescale=None if estimator.rescale is None else float(estimator.rescale),
             tolerance=float(estimator.tolerance),
+            level=bool(estimator.level),
             likelihood=_likelihood(estimator.likelihood),
             quiet=_quiet(estimator.quiet),
             threshold=_threshold(estimator.threshold),
@@ -129,9 +138,11 @@ def _levels(quantiles: Any) -> tuple[float, ...]:
 def _likelihood(value: Any) -> tuple[int, int] | None:
     if value is None:
         return None
+    if isinstance(value, str) and value == "tail":
+        return (TAIL_WINDOW, 0)
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise ArgumentTypeError(
-            f"likelihood: None, or two numbers of rows (long, short) are expected, came {value!r}"
+            f'likelihood: None, "tail", or two numbers of rows (long, short) are expected, came {value!r}'
         )
     for one in value:
         check_count("likelihood", one, 1)
