@@ -75,7 +75,8 @@ def anomaly(
         str | None, typer.Option(help="LONG,SHORT, or tail: score by how unlikely the errors are.")
     ] = None,
     quiet: Annotated[
-        float, typer.Option(help="One alarm per event: rows of silence, or a share of DATA's rows; 0: off.")
+        float,
+        typer.Option(help="One alarm per event: rows of silence, or a share of the fitted rows; 0: off."),
     ] = 0,
     threshold: Annotated[str, typer.Option(help="spot, dspot, rate, labels, or a number.")] = "spot",
     false_alarm_rate: Annotated[float, typer.Option(help="Share of normal rows that may alarm.")] = 1e-3,
