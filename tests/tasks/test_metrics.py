@@ -21,9 +21,8 @@ from gatewise.tasks.forecast.metrics import (
     measure,
     pinball_loss,
 )
-from gatewise.tasks.forecast.network import assemble
-from gatewise.tasks.forecast.objective import pinball
 from gatewise.tasks.forecast.scaling import fit_scaler, undo_scaling
+from gatewise.tasks.quantiles import assemble, pinball
 
 LEVELS = (0.1, 0.5, 0.9)
 

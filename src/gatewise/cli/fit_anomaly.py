@@ -63,10 +63,21 @@ def anomaly(
     rescale: Annotated[
         float | None, typer.Option(help="Rows over which level and spread are followed [dim](not at all)[/].")
     ] = None,
+    tolerance: Annotated[
+        float,
+        typer.Option(help="Errors of fewer than so many spreads of their channel are no sign of anything."),
+    ] = 1e-3,
+    level: Annotated[
+        bool,
+        typer.Option("--level", help="Judge how far a value lies from its level together with its error."),
+    ] = False,
     likelihood: Annotated[
-        str | None, typer.Option(help="LONG,SHORT: score by the likelihood of the errors' mean.")
+        str | None, typer.Option(help="LONG,SHORT, or tail: score by how unlikely the errors are.")
     ] = None,
-    quiet: Annotated[int, typer.Option(help="One alarm per event: rows of silence; 0: off.")] = 0,
+    quiet: Annotated[
+        float,
+        typer.Option(help="One alarm per event: rows of silence, or a share of the fitted rows; 0: off."),
+    ] = 0,
     threshold: Annotated[str, typer.Option(help="spot, dspot, rate, labels, or a number.")] = "spot",
     false_alarm_rate: Annotated[float, typer.Option(help="Share of normal rows that may alarm.")] = 1e-3,
     missing: Annotated[str, typer.Option(help='What missing values mean: "error" or "mask".')] = "error",
@@ -94,7 +105,8 @@ def anomaly(
     )
     detector = AnomalyDetector(
         method=method, cell=cell, hidden_size=hidden_size, num_layers=num_layers, horizon=horizon, lookback=lookback,
-        rescale=rescale, likelihood=_pair(likelihood), quiet=quiet, threshold=_threshold(threshold),
+        rescale=rescale, tolerance=tolerance, level=level, likelihood=_pair(likelihood),
+        quiet=int(quiet) if quiet.is_integer() else quiet, threshold=_threshold(threshold),
         false_alarm_rate=false_alarm_rate, missing=missing, spacing=spacing, max_epochs=max_epochs, max_time=max_time,
         learning_rate=learning_rate, random_state=seed, device=device,
     )  # fmt: skip
@@ -237,16 +249,16 @@ def _first_held_out(series: Any, given: str | None) -> int:
     return first
 
 
-def _pair(text: str | None) -> tuple[int, int] | None:
+def _pair(text: str | None) -> tuple[int, int] | str | None:
     from gatewise.errors import ArgumentError
 
-    if text is None:
-        return None
+    if text is None or text == "tail":
+        return text
     try:
         long, short = (int(part) for part in text.split(","))
     except ValueError:
         raise ArgumentError(
-            f"--likelihood: two numbers of rows (200,10) are expected, came {text!r}"
+            f"--likelihood: tail, or two numbers of rows (200,10) are expected, came {text!r}"
         ) from None
     return long, short
 

@@ -14,5 +14,6 @@ def fitted() -> dict[str, AnomalyDetector]:
     return {
         "forecast": small(horizon=3, rescale=60, threshold="dspot", max_epochs=4).fit(waves()),
         "reconstruction": small(method="reconstruction", max_epochs=25, learning_rate=0.02).fit(waves()),
+        "level": small(level=True, rescale=200, likelihood="tail", quiet=0.1, max_epochs=4).fit(waves()),
         "quantile": small(method="quantile", likelihood=(60, 4), quiet=5, max_epochs=4).fit(waves()),
     }

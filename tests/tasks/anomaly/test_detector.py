@@ -13,6 +13,7 @@ import gatewise
 from gatewise import cells
 from gatewise.errors import DataError, StoreError
 from gatewise.spec import sigmoid, tanh
+from gatewise.tasks import AnomalyDetector
 from gatewise.tasks.anomaly.training import StretchSource
 from tests.tasks.anomaly.waves import FLAT, ROWS, SPIKE, broken, small, table, waves
 
@@ -228,6 +229,43 @@ def test_a_number_is_a_threshold(fitted) -> None:
     assert detector.offset_ == -7.5
     np.testing.assert_array_equal(detector.predict(values) == -1, detector.anomaly_scores(values) > 7.5)
     assert (detector.decision_function(values) == detector.score_samples(values) + 7.5).all()
+
+
+def test_level_joins_the_distance_from_the_level_to_the_error() -> None:
+    values = broken()[0]
+    plain, joint = (small(max_epochs=1, level=level).fit(waves()) for level in (False, True))
+    scaler = joint.fitted_.scaler
+    distance = (values - scaler.level) / scaler.spread
+    wanted = (1 + np.maximum(plain.blame(values), 0)) * (1 + distance**2) - 1
+    np.testing.assert_allclose(joint.blame(values), wanted, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(joint.anomaly_scores(values), wanted.sum(axis=1), rtol=1e-5, atol=1e-5)
+
+
+def test_level_as_a_stream_from_bytes_and_from_a_folder(fitted, tmp_path) -> None:
+    values, detector = broken()[0], fitted["level"]
+    expected = detector.anomaly_scores(values)
+    first = detector.stream()
+    got = [first.step(row).score for row in values[:377]]
+    detector.save(tmp_path / "model")
+    second = AnomalyDetector.load(tmp_path / "model").stream(first.to_bytes())
+    got += [second.step(row).score for row in values[377:]]
+    np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-3)
+    assert detector.fitted_.judging.quiet == ROWS // 10
+
+
+def test_tolerance_makes_little_of_small_errors() -> None:
+    values = np.sin(np.arange(ROWS) * 0.4)[:, None]
+    strict, easy = (small(max_epochs=4, tolerance=one).fit(values) for one in (1e-3, 1.0))
+    assert easy.anomaly_scores(values).max() < 1 < strict.anomaly_scores(values).max()
+
+
+def test_quiet_as_a_share_is_that_share_of_the_longest_series() -> None:
+    values = broken()[0]
+    share = small(max_epochs=1, quiet=0.2).fit([waves(), waves(200)])
+    rows = small(max_epochs=1, quiet=100).fit([waves(), waves(200)])
+    assert share.fitted_.judging.quiet == 100
+    np.testing.assert_array_equal(share.score_samples(values), rows.score_samples(values))
+    assert (share.anomaly_scores(values) > 0).sum() < 30
 
 
 def test_the_same_seed_gives_the_same_detector() -> None:

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import genpareto
 
 from gatewise.tasks.anomaly.extremes import Tail, fit_tail, log_likelihood, tail_quantile
-from gatewise.tasks.anomaly.likelihood import Likelihood
+from gatewise.tasks.anomaly.likelihood import Likelihood, TailLikelihood
 from gatewise.tasks.anomaly.onset import Onset
 from gatewise.tasks.anomaly.thresholds import Fixed, fit_spot, rate_threshold, threshold_from_state
 
@@ -160,3 +160,35 @@ def test_onset_lets_the_highest_pass() -> None:
     scores = np.array([1.0, 5.0, 4.0, 3.0, 6.0, 2.0, 2.0, 2.5])
     np.testing.assert_array_equal(Onset(3).run(scores), [1, 5, 0, 0, 6, 0, 0, 0])
     np.testing.assert_array_equal(Onset(1).run(scores), [1, 5, 0, 0, 6, 0, 0, 2.5])
+
+
+def test_a_tail_keeps_its_rate_where_errors_are_heavy() -> None:
+    generator = np.random.default_rng(0)
+    errors = np.expm1(generator.exponential(1.5, size=30_000))  # Pareto: their mean does not exist
+    scores = TailLikelihood(10_000).run(errors)[1000:]
+    for power in (1, 2, 3):
+        rate = 10.0**-power
+        # Three deviations of the count, and a tenth for the scale, known from 2,000 excesses.
+        room = 3 * np.sqrt(rate / len(scores)) + 0.1 * power * rate
+        assert abs((scores > power).mean() - rate) < room, power
+    gaussian = Likelihood(10_000, 1).run(errors)[1000:]
+    assert (gaussian > 3).mean() > 5e-3
+
+
+def test_a_tail_from_its_state_and_where_there_is_little_to_go_by() -> None:
+    errors = np.random.default_rng(1).exponential(size=700)
+    errors[300] = np.nan
+    whole = TailLikelihood(400)
+    expected = whole.run(errors)
+    assert np.isnan(expected[300])
+    assert (expected[:100] == 0).all()
+    first = TailLikelihood(400)
+    got = first.run(errors[:333])
+    second = TailLikelihood.from_state(json.loads(json.dumps(first.state())))
+    np.testing.assert_array_equal(np.concatenate([got, second.run(errors[333:])]), expected)
+    # Errors that are all alike are nothing strange, and the first other one is.
+    flat = np.ones(200)
+    flat[150] = 1.5
+    scores = TailLikelihood(400).run(flat)
+    assert scores.argmax() == 150
+    assert (np.delete(scores, 150) == 0).all()

@@ -47,10 +47,16 @@ class AnomalyDetector(OutlierMixin, Estimator):  # type: ignore[misc]
         quantiles: levels for method "quantile"; the outer two are the band.
         rescale: rows over which level and spread of each channel are followed (exponentially), at least 2, so that slow
             drift is not strange; None keeps those of the training rows.
-        likelihood: (long, short) rows: the score is how unlikely the mean error of the short window is among
-        those of the
-            long one (Ahmad et al. 2017); None: the error itself.
-        quiet: a score counts only where it is the highest of so many rows, else it is 0: one alarm per event; 0: off.
+        tolerance: errors of fewer than about so many spreads of their channel are no sign of anything, above 0, however
+            exactly the training rows were foretold; for "forecast" and "reconstruction".
+        level: whether the distance of a value from its level, in spreads, is judged with its error, so that what is far
+            out counts though it was foretold; for "forecast" and "reconstruction".
+        likelihood: (long, short) rows: the score is how unlikely the mean error of the short window is among those of
+            the long one (Ahmad et al. 2017); "tail": how unlikely an error is by the tail of the last 10,000; both as
+            -log10 of a probability; None: the error itself.
+        quiet: a score counts only where it is the highest of so many rows, else it is 0: one alarm per event; 0: off. A
+            number between 0 and 1 is a share of the rows of the longest series in `fit`: 0.2 is what KNN-CAD (Burnaev
+            & Ishimtsev 2016) rests after an alarm.
         threshold: "spot" or "dspot" (extreme-value theory, learning on as scores come; Siffer et al. 2017), "rate" (the
             quantile of held-out scores), "labels" (best event F1 on y), or a number to be exceeded by alarms.
         false_alarm_rate: share of normal rows that may alarm, above 0 and below 1; for "spot", "dspot" and "rate".
@@ -88,6 +94,8 @@ class AnomalyDetector(OutlierMixin, Estimator):  # type: ignore[misc]
     References:
         Malhotra et al. 2015, "Long short term memory networks for anomaly detection in time series", ESANN.
         Malhotra et al. 2016, "LSTM-based encoder-decoder for multi-sensor anomaly detection", arXiv:1607.00148.
+        Burnaev & Ishimtsev 2016, "Conformalized density- and distance-based anomaly detection in time-series data",
+        arXiv:1608.04585.
     """
 
     @no_type_check
@@ -102,8 +110,10 @@ class AnomalyDetector(OutlierMixin, Estimator):  # type: ignore[misc]
         lookback: int = 64,
         quantiles: Any = (0.05, 0.5, 0.95),
         rescale: float | None = None,
+        tolerance: float = 1e-3,
+        level: bool = False,
         likelihood: Any = None,
-        quiet: int = 0,
+        quiet: float = 0,
         threshold: Any = "spot",
         false_alarm_rate: float = 1e-3,
         drift_depth: int = 100,
@@ -130,6 +140,8 @@ class AnomalyDetector(OutlierMixin, Estimator):  # type: ignore[misc]
         self.lookback = lookback
         self.quantiles = quantiles
         self.rescale = rescale
+        self.tolerance = tolerance
+        self.level = level
         self.likelihood = likelihood
         self.quiet = quiet
         self.threshold = threshold

@@ -9,10 +9,10 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf
 
-__all__ = ["ErrorGaussian", "exceedance", "fit_gaussian"]
+__all__ = ["ErrorGaussian", "exceedance", "fit_gaussian", "with_level"]
 
 Values = NDArray[np.float64]
-# Errors smaller than this share of the training rows' spread are no sign of anything.
+# The least half width of a band of quantiles, in spreads of the training rows.
 _FLOOR = 1e-3
 # Errors further out than this many robust deviations enter the fit drawn in: training rows may hold anomalies.
 _FAR = 5.0
@@ -45,11 +45,12 @@ class ErrorGaussian:
         return parts.reshape(rows, steps, channels).sum(axis=1)
 
 
-def fit_gaussian(errors: Float[np.ndarray, "rows steps channels"]) -> ErrorGaussian:
+def fit_gaussian(errors: Float[np.ndarray, "rows steps channels"], tolerance: float) -> ErrorGaussian:
     """Mean and shrunk covariance (Ledoit & Wolf 2004) of error vectors, those far out drawn in first.
 
     Args:
-        errors: rows with NaN are left out, unless none is whole.
+        errors: in spreads of the training rows; rows with NaN are left out, unless none is whole.
+        tolerance: added to the deviation of every error, in squares; above 0.
     """
     flat = errors.reshape(len(errors), -1)
     whole = flat[~np.isnan(flat).any(axis=1)]
@@ -60,8 +61,26 @@ def fit_gaussian(errors: Float[np.ndarray, "rows steps channels"]) -> ErrorGauss
     robust = np.where(robust > 0, robust, whole.std(axis=0))
     drawn = np.clip(whole, centre - _FAR * robust, centre + _FAR * robust)
     covariance = np.atleast_2d(ledoit_wolf(drawn)[0]) if len(drawn) > 1 else np.zeros((flat.shape[1],) * 2)
-    covariance = covariance + _FLOOR**2 * np.eye(flat.shape[1])
+    covariance = covariance + tolerance**2 * np.eye(flat.shape[1])
     return ErrorGaussian(drawn.mean(axis=0), np.linalg.inv(covariance))
+
+
+def with_level(
+    contributions: Float[np.ndarray, "*rows channels"], scaled: Float[np.ndarray, "*rows channels"]
+) -> Float[np.ndarray, "*rows channels"]:
+    """Errors and the values' own distance from their level, as one: (1 + error) (1 + distance^2) - 1 by channel.
+
+    So a value that is far out counts though it was foretold, and one that is both counts for more than the sum.
+
+    Args:
+        contributions: of the errors; shares below 0 count as 0.
+        scaled: values less their level, in spreads, of the moment before each row.
+
+    Example:
+        >>> with_level(np.array([[3.0], [3.0]]), np.array([[0.0], [2.0]])).tolist()
+        [[3.0], [19.0]]
+    """
+    return np.asarray((1 + np.maximum(contributions, 0.0)) * (1 + scaled.astype(np.float64) ** 2) - 1)
 
 
 def exceedance(

@@ -11,9 +11,9 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from gatewise.data.frequency import Frequency, StampKind
-from gatewise.tasks.anomaly.distances import ErrorGaussian, exceedance
+from gatewise.tasks.anomaly.distances import ErrorGaussian, exceedance, with_level
 from gatewise.tasks.anomaly.encoding import Encoded, encode, groups, padded
-from gatewise.tasks.anomaly.likelihood import Likelihood
+from gatewise.tasks.anomaly.likelihood import Likelihood, TailLikelihood
 from gatewise.tasks.anomaly.network import AheadNetwork, NetworkPlan, WindowNetwork
 from gatewise.tasks.anomaly.onset import Onset
 from gatewise.tasks.anomaly.scaling import Scaler
@@ -65,7 +65,8 @@ class Judging:
     """How strangeness becomes a score.
 
     Args:
-        window, short: rows of the long and the short mean of the error likelihood; window 0: none.
+        window, short: rows of the long and the short mean of the error likelihood; window 0: none; short 0: by the
+            tail of the errors in the window.
         history: errors before the first row of a stream, for the likelihood.
         quiet: rows within which only the highest score counts; 0: all count.
     """
@@ -75,8 +76,10 @@ class Judging:
     history: Values
     quiet: int
 
-    def likelihood(self) -> Likelihood | None:
+    def likelihood(self) -> Likelihood | TailLikelihood | None:
         """A new one for a stream."""
+        if self.window and not self.short:
+            return TailLikelihood(self.window, self.history.tolist())
         return Likelihood(self.window, self.short, self.history.tolist()) if self.window else None
 
     def onset(self) -> Onset | None:
@@ -94,6 +97,7 @@ class Fitted:
         scaler: the channels' units.
         mask: whether the network reads what was missing.
         gaussian: of error vectors; None for quantiles.
+        level: whether a value's own distance from its level is judged with its error.
         judging: how strangeness becomes a score.
         threshold: the one that a stream starts with.
         columns, frequency, kind: of the series that were fitted.
@@ -106,6 +110,7 @@ class Fitted:
     scaler: Scaler
     mask: bool
     gaussian: ErrorGaussian | None
+    level: bool
     judging: Judging
     threshold: Threshold
     columns: tuple[str, ...]
@@ -126,6 +131,9 @@ class Fitted:
             contributions, expected = repeated_contributions(self, encoded)
         else:
             contributions, expected = self._foretold(encoded, self.network)
+        if self.level:
+            scaled = np.where(np.isnan(series.values), 0.0, encoded.scaled)
+            contributions = with_level(contributions, scaled)
         contributions = np.where(np.isnan(series.values).all(axis=1)[:, None], np.nan, contributions)
         raw = self.combined(contributions)
         scores = np.concatenate([self._judged(raw[series.of(index)]) for index in range(len(series))])

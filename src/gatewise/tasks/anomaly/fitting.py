@@ -75,11 +75,12 @@ def fit_detector(
     mask = options.missing == "mask"
     encoded = encode(series, scaler, mask=mask)
     network, run = _trained(encoded, limits, options, mask=mask)
-    gaussian = None if options.method == "quantile" else _gaussian(network, encoded, held)
+    gaussian = None if options.method == "quantile" else _gaussian(network, encoded, held, options.tolerance)
     window, short = options.likelihood or (0, 0)
+    quiet = quiet_rows(options.quiet, int(series.lengths.max()))
     fitted = Fitted(
-        network=network, plan=network.plan, scaler=scaler, mask=mask, gaussian=gaussian,
-        judging=Judging(window, short, np.zeros(0), options.quiet), threshold=Fixed(float("inf")),
+        network=network, plan=network.plan, scaler=scaler, mask=mask, gaussian=gaussian, level=options.level,
+        judging=Judging(window, short, np.zeros(0), quiet), threshold=Fixed(float("inf")),
         columns=series.columns, frequency=series.frequency, kind=series.kind, from_array=from_array,
         time_name=series.time_name,
     )  # fmt: skip
@@ -89,10 +90,15 @@ def fit_detector(
     if window:
         raw = fitted.combined(scored.contributions[held])
         history = raw[~np.isnan(raw)][-window:]
-        fitted = replace(fitted, judging=Judging(window, short, history, options.quiet))
+        fitted = replace(fitted, judging=Judging(window, short, history, quiet))
     words = _words(series, limits, all_rows=bool(chosen.all()))
     fitted = replace(fitted, threshold=threshold)
     return FitResult(fitted, run, time.perf_counter() - begun, words, chosen)
+
+
+def quiet_rows(quiet: int | float, rows: int) -> int:
+    """Rows within which only the highest score counts: as given, or a share of so many rows, at least 1."""
+    return quiet if isinstance(quiet, int) else max(1, int(quiet * rows))
 
 
 def calibrated(
@@ -189,14 +195,14 @@ def _trained(
 
 
 def _gaussian(
-    network: AheadNetwork | WindowNetwork, encoded: Encoded, held: NDArray[np.bool_]
+    network: AheadNetwork | WindowNetwork, encoded: Encoded, held: NDArray[np.bool_], tolerance: float
 ) -> ErrorGaussian:
     if isinstance(network, AheadNetwork):
-        return fit_gaussian(foretold_errors(network, encoded)[0][held])
+        return fit_gaussian(foretold_errors(network, encoded)[0][held], tolerance)
     ends = np.flatnonzero(held)
     ends = ends[:: max(1, -(-len(ends) // _MOST_WINDOWS))]
     errors = repeated_errors(network, encoded, ends)[0]
-    return fit_gaussian(errors.reshape(-1, 1, errors.shape[-1]))
+    return fit_gaussian(errors.reshape(-1, 1, errors.shape[-1]), tolerance)
 
 
 def _words(series: Series, limits: Whole, *, all_rows: bool) -> str:

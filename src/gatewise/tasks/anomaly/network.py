@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gatewise.errors import ArgumentError
 from gatewise.nn import Recurrent
 from gatewise.spec import Program
-from gatewise.tasks.forecast.network import assemble
+from gatewise.tasks.quantiles import assemble
 
 __all__ = ["AheadNetwork", "NetworkPlan", "WindowNetwork", "build_network"]
 

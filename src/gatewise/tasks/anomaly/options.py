@@ -11,6 +11,7 @@ from gatewise import cells, train
 from gatewise.errors import ArgumentError, ArgumentTypeError
 from gatewise.nn.arguments import no_type_check
 from gatewise.spec import Program
+from gatewise.tasks.anomaly.likelihood import TAIL_WINDOW
 from gatewise.tasks.options import check_count, training_config
 
 __all__ = ["METHODS", "THRESHOLDS", "Options"]
@@ -33,8 +34,10 @@ class Options:
     lookback: int
     levels: tuple[float, ...]
     rescale: float | None
+    tolerance: float
+    level: bool
     likelihood: tuple[int, int] | None
-    quiet: int
+    quiet: int | float
     threshold: str | float
     rate: float
     depth: int
@@ -59,7 +62,6 @@ class Options:
         for name in ("hidden_size", "num_layers", "horizon", "drift_depth"):
             check_count(name, getattr(estimator, name), 1)
         check_count("lookback", estimator.lookback, 2)
-        check_count("quiet", estimator.quiet, 0)
         if estimator.batch_size is not None:
             check_count("batch_size", estimator.batch_size, 1)
         _check_number("dropout", estimator.dropout, "at least 0 and below 1", lambda v: 0 <= v < 1)
@@ -68,6 +70,13 @@ class Options:
         )
         if estimator.rescale is not None:
             _check_number("rescale", estimator.rescale, "of at least 2 rows, or None,", lambda v: v >= 2)
+        _check_number("tolerance", estimator.tolerance, "above 0", lambda v: 0 < v < np.inf)
+        if not isinstance(estimator.level, bool | np.bool_):
+            raise ArgumentTypeError(f"level: True or False is expected, came {estimator.level!r}")
+        if estimator.level and estimator.method == "quantile":
+            raise ArgumentError(
+                'level: method "quantile" scores by its band alone; choose "forecast" or "reconstruction", or False'
+            )
         config = training_config(estimator, seed, warmup_steps=_WARMUP_STEPS, weight_decay=_WEIGHT_DECAY)
         return cls(
             method=estimator.method,
@@ -79,8 +88,10 @@ class Options:
             lookback=int(estimator.lookback),
             levels=_levels(estimator.quantiles) if estimator.method == "quantile" else (),
             rescale=None if estimator.rescale is None else float(estimator.rescale),
+            tolerance=float(estimator.tolerance),
+            level=bool(estimator.level),
             likelihood=_likelihood(estimator.likelihood),
-            quiet=int(estimator.quiet),
+            quiet=_quiet(estimator.quiet),
             threshold=_threshold(estimator.threshold),
             rate=float(estimator.false_alarm_rate),
             depth=int(estimator.drift_depth),
@@ -127,15 +138,30 @@ def _levels(quantiles: Any) -> tuple[float, ...]:
 def _likelihood(value: Any) -> tuple[int, int] | None:
     if value is None:
         return None
+    if isinstance(value, str) and value == "tail":
+        return (TAIL_WINDOW, 0)
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise ArgumentTypeError(
-            f"likelihood: None, or two numbers of rows (long, short) are expected, came {value!r}"
+            f'likelihood: None, "tail", or two numbers of rows (long, short) are expected, came {value!r}'
         )
     for one in value:
         check_count("likelihood", one, 1)
     if value[0] <= value[1]:
         raise ArgumentError(f"likelihood: (long, short) with long above short is expected, came {value!r}")
     return (int(value[0]), int(value[1]))
+
+
+@no_type_check
+def _quiet(value: Any) -> int | float:
+    if isinstance(value, float | np.floating):
+        if not 0 < value < 1:
+            raise ArgumentError(
+                f"quiet: an integer number of rows, or a share of the fitted rows between 0 and 1, is expected, came "
+                f"{value!r}"
+            )
+        return float(value)
+    check_count("quiet", value, 0)
+    return int(value)
 
 
 @no_type_check

@@ -54,6 +54,7 @@ def save_detector(detector: AnomalyDetector, path: Path, notes: CardNotes | None
         "network": plain(plan),
         "span": fitted.scaler.span,
         "mask": fitted.mask,
+        "level": fitted.level,
         "judging": {
             "window": fitted.judging.window,
             "short": fitted.judging.short,
@@ -115,6 +116,7 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
     judging = config["judging"]
     fitted = Fitted(
         network=network.eval(), plan=built, scaler=scaler, mask=bool(config["mask"]), gaussian=gaussian,
+        level=bool(config.get("level", False)),
         judging=Judging(judging["window"], judging["short"], arrays["judging.history"], judging["quiet"]),
         threshold=threshold_from_state(config["threshold"]), columns=columns,
         frequency=None if config["frequency"] is None else Frequency(**config["frequency"]),

@@ -13,7 +13,7 @@ from gatewise.tasks.anomaly import figures
 from gatewise.tasks.anomaly.card import METHOD_WORDS, CardNotes, threshold_words
 from gatewise.tasks.anomaly.evaluation import Evaluation, table_rows
 from gatewise.tasks.environment import environment
-from gatewise.tasks.forecast.figures import plot_training
+from gatewise.tasks.learning_curve import plot_training
 from gatewise.tasks.page import definitions, page, picture, section, table
 
 if TYPE_CHECKING:
@@ -66,7 +66,10 @@ def report_html(detector: AnomalyDetector, notes: CardNotes, *, folder: str, sec
                 if evaluation.labelled
                 else []
             ),
-            picture(plot_training(detector.history_, detector.best_epoch_), "training and validation loss"),
+            picture(
+                plot_training(detector.history_, detector.best_epoch_, _loss_words(detector.method)),
+                "training and validation loss",
+            ),
             "</div>",
         ),
         _data_section(detector, notes),
@@ -138,6 +141,10 @@ def _series_pictures(evaluation: Evaluation) -> list[str]:
             pictures.append(f'<p class="note">{escape(name)}</p>')
         pictures.append(picture(figure, f"series {name}: values, flagged spans, score"))
     return pictures
+
+
+def _loss_words(method: str) -> str:
+    return f"{'Pinball' if method == 'quantile' else 'Huber'} loss during training"
 
 
 def _span_section(evaluation: Evaluation) -> str:

@@ -16,9 +16,9 @@ from gatewise.errors import DataError, StoreError
 from gatewise.nn import RecurrentState
 from gatewise.nn.arguments import no_type_check
 from gatewise.store.weights import pack_tensors, unpack_tensors
+from gatewise.tasks.anomaly.distances import with_level
 from gatewise.tasks.anomaly.encoding import read_row
 from gatewise.tasks.anomaly.fitted import Fitted, error_of, middle_of
-from gatewise.tasks.anomaly.likelihood import Likelihood
 from gatewise.tasks.anomaly.network import AheadNetwork, WindowNetwork
 from gatewise.tasks.anomaly.scaling import ScaleState
 from gatewise.tasks.anomaly.thresholds import threshold_from_state
@@ -92,6 +92,8 @@ class Stream:
             parts, expected = self._repeat(inputs, scaled, seen, values, spread)
         else:
             parts, expected = self._compare(values)
+        if fitted.level:
+            parts = with_level(parts, np.where(seen, scaled, 0.0))
         self._last_seen = filled
         self._scale = fitted.scaler.advance(self._scale, values[None])
         if isinstance(fitted.network, AheadNetwork):
@@ -258,6 +260,6 @@ class Stream:
         self.rows = int(document["rows"])
         self._threshold = threshold_from_state(document["threshold"])
         if self._likelihood is not None:
-            self._likelihood = Likelihood.from_state(document["likelihood"])
+            self._likelihood = type(self._likelihood).from_state(document["likelihood"])
         if self._onset is not None:
             self._onset.recent.extend(float(one) for one in document["onset"])

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gatewise.tasks.anomaly.encoding import Encoded
 from gatewise.tasks.anomaly.network import NetworkPlan
-from gatewise.tasks.forecast.objective import pinball
+from gatewise.tasks.quantiles import pinball
 
 __all__ = ["AheadObjective", "StretchSource", "WindowObjective"]
 

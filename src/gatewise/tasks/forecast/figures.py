@@ -22,7 +22,6 @@ __all__ = [
     "plot_chain",
     "plot_forecast",
     "plot_reliability",
-    "plot_training",
     "plot_windows",
 ]
 
@@ -162,28 +161,6 @@ def plot_reliability(evaluation: Evaluation) -> Figure:
         axes.yaxis.set_major_formatter("{x:.0%}")
         axes.set_title("Are the quantiles reliable?")
         axes.legend(loc="upper left")
-        return figure
-
-
-def plot_training(history: list[dict[str, Any]], best_epoch: int | None) -> Figure:
-    """Training and validation loss by epoch."""
-    epochs = [record["epoch"] for record in history]
-    with canvas(5.4, 3.7) as (figure, axes):
-        axes.plot(epochs, [record["train_loss"] for record in history], color=MUTED, lw=1.5, label="training")
-        losses = [record["validation_loss"] for record in history]
-        axes.plot(epochs, losses, color=MODEL, lw=2, label="validation")
-        if best_epoch in epochs:
-            axes.plot(
-                [best_epoch], [losses[epochs.index(best_epoch)]], "o", color=MODEL, ms=7, mfc="white", mew=2
-            )
-            axes.annotate(
-                "kept", (best_epoch, losses[epochs.index(best_epoch)]), (0, 10), textcoords="offset points",
-                ha="center", color=MODEL, fontsize=9,
-            )  # fmt: skip
-        axes.set_xlabel("epoch")
-        axes.set_title("Pinball loss during training")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend(loc="upper right")
         return figure
 
 

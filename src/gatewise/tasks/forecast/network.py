@@ -18,8 +18,9 @@ from gatewise.tasks.forecast.likelihoods import Scale
 from gatewise.tasks.forecast.normalisation import Normal, ReversibleNorm
 from gatewise.tasks.forecast.plan import NetworkPlan
 from gatewise.tasks.forecast.sampling import sorted_quantiles, uniforms
+from gatewise.tasks.quantiles import assemble
 
-__all__ = ["ForecastNetwork", "NetworkPlan", "assemble"]
+__all__ = ["ForecastNetwork", "NetworkPlan"]
 
 
 class ForecastNetwork(nn.Module):
@@ -132,22 +133,6 @@ class ForecastNetwork(nn.Module):
         if normal is None:
             return loc, raw, 1.0
         return normal.undo(loc), raw, normal.stretch.view(1, -1, 1)
-
-
-def assemble(
-    median: Float[Tensor, "*shape"], gaps: Float[Tensor, "*shape gaps"], levels: tuple[float, ...]
-) -> Float[Tensor, "*shape levels"]:
-    """Quantiles from the median and the gaps between neighbours: those below it from the median down, then up.
-
-    Args:
-        median: the quantile of level 0.5.
-        gaps: positive, one per further level, in rising order of the levels.
-        levels: rising, 0.5 among them.
-    """
-    middle = levels.index(0.5)
-    below = median[..., None] - gaps[..., :middle].flip(-1).cumsum(-1).flip(-1)
-    above = median[..., None] + gaps[..., middle:].cumsum(-1)
-    return torch.cat([below, median[..., None], above], dim=-1)
 
 
 def _scale(windows: Windows) -> Scale:

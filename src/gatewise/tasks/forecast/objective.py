@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from gatewise.tasks.forecast.batches import Origins, to_windows
@@ -16,32 +14,9 @@ from gatewise.tasks.forecast.encoding import Encoded
 from gatewise.tasks.forecast.inference import forecast_scaled
 from gatewise.tasks.forecast.plan import NetworkPlan
 from gatewise.tasks.forecast.scaling import undo_scaling
+from gatewise.tasks.quantiles import mean_counted, pinball
 
-__all__ = ["ForecastObjective", "mean_counted", "pinball"]
-
-
-def pinball(
-    quantiles: Float[Tensor, "*shape levels"],
-    target: Float[Tensor, "*shape"],
-    counts: Bool[Tensor, "*shape"],
-    levels: tuple[float, ...],
-) -> Float[Tensor, ""]:
-    """Mean pinball loss (Koenker & Bassett 1978) over the levels and the values that count.
-
-    Args:
-        quantiles: one per level, last dimension.
-        target: what came.
-        counts: whether a value counts; missing ones do not.
-        levels: in 0 to 1.
-    """
-    level = torch.tensor(levels, dtype=quantiles.dtype, device=quantiles.device)
-    error = target[..., None] - quantiles
-    return mean_counted(torch.maximum(level * error, (level - 1) * error).mean(-1), counts)
-
-
-def mean_counted(loss: Float[Tensor, "*shape"], counts: Bool[Tensor, "*shape"]) -> Float[Tensor, ""]:
-    """The mean over the values that count; 0 where none does."""
-    return torch.where(counts, loss, 0.0).sum() / counts.sum().clamp(min=1)
+__all__ = ["ForecastObjective"]
 
 
 class ForecastObjective:

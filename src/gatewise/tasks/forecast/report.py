@@ -14,6 +14,7 @@ from gatewise.tasks.forecast import figures
 from gatewise.tasks.forecast.card import CardNotes, table_rows
 from gatewise.tasks.forecast.evaluation import NAIVE, SEASONAL, Evaluation
 from gatewise.tasks.forecast.selection import window_errors
+from gatewise.tasks.learning_curve import plot_training
 from gatewise.tasks.page import definitions, page, picture, section, table
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def report_html(forecaster: Forecaster, notes: CardNotes, *, folder: str, second
             '<div class="pair">',
             picture(figures.plot_reliability(evaluation), "share of values at or below each quantile"),
             picture(
-                figures.plot_training(forecaster.history_, forecaster.best_epoch_),
+                plot_training(forecaster.history_, forecaster.best_epoch_, "Pinball loss during training"),
                 "training and validation loss",
             ),
             "</div>",
