@@ -126,10 +126,11 @@ class SubwordTokenizer:
             raise ArgumentTypeError(f"text: a string is expected, came {type(text).__name__}")
         try:
             found = self._model.encode(text.lower() if self.lowercase else text)
-        except UnicodeEncodeError as error:
-            raise DataError(
-                f"text: it holds half a surrogate pair and is no text ({error.reason})"
-            ) from error
+        except (
+            TypeError,
+            UnicodeEncodeError,
+        ) as error:  # what the library says of a string that is no Unicode
+            raise DataError("text: it holds half a surrogate pair and is no text; clean it") from error
         return np.array(found.ids, dtype=np.int64)
 
     def decode(self, ids: Iterable[Any]) -> str:

@@ -85,7 +85,7 @@ class WordTokenizer:
     Example:
         >>> words = WordTokenizer.train(["the cat sat\\nthe dog sat\\n"])
         >>> words.encode("the cow sat\\n").tolist(), words.vocabulary.tokens
-        ([3, 1, 2, 4], ('<pad>', '<unk>', 'sat', 'the', '<eos>', 'cat', 'dog'))
+        ([4, 1, 3, 2], ('<pad>', '<unk>', '<eos>', 'sat', 'the', 'cat', 'dog'))
         >>> words.decode(words.encode("the dog\\nsat"))
         'the dog\\nsat'
     """
