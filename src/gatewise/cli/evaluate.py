@@ -20,6 +20,8 @@ gatewise evaluate runs/first beijing-air
 gatewise evaluate runs/sales newer.csv --id shop --time day --target sold --start 2024-06-01 --out metrics.json
 
 gatewise evaluate runs/machine newer.csv --labels spans.json
+
+gatewise evaluate runs/novel newer.txt
 """
 
 
@@ -49,10 +51,19 @@ def evaluate(
         str | None, typer.Option(help="For a detector: a column of marks, or a file of spans (JSON, CSV).")
     ] = None,
 ) -> None:
-    """Compare with what came, beside the trivial methods: forecasts, classes of sequences, or a detector's alarms."""
-    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, kind_of, refuse_options
+    """Compare with what came, beside the trivial methods: forecasts, classes, a detector's alarms, or a text."""
+    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, LANGUAGE, kind_of, refuse_options
 
     kind = kind_of(model)
+    if kind == LANGUAGE:
+        from gatewise.cli.language_commands import evaluate_language_model
+
+        refuse_options(
+            kind, start=start, every=every, id=identity, time=stamp, target=target, label=label, group=group,
+            ignore=ignore or None, labels=labels,
+        )  # fmt: skip
+        evaluate_language_model(model, data, out)
+        return
     if kind == CLASSIFIER:
         from gatewise.cli.fit_classify import ClassifyColumns, evaluate_classifier
 

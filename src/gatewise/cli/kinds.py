@@ -7,9 +7,9 @@ from typing import Any
 
 from gatewise.errors import ArgumentError
 
-__all__ = ["ANOMALY", "CLASSIFIER", "kind_of", "refuse_options"]
+__all__ = ["ANOMALY", "CLASSIFIER", "LANGUAGE", "kind_of", "refuse_options"]
 
-ANOMALY, CLASSIFIER = "anomaly-detector", "classifier"
+ANOMALY, CLASSIFIER, LANGUAGE = "anomaly-detector", "classifier", "language-model"
 
 
 def kind_of(model: Path) -> str:
