@@ -89,6 +89,8 @@ def model_words(model: LanguageModel) -> str:
 
 def training_words(model: LanguageModel) -> str:
     """How training went, in a sentence."""
+    if model.best_epoch_ is None:
+        return f"No epoch was finished ({model.stopped_}): the weights are as they were then"
     return (
         f"Kept from epoch {model.best_epoch_} of {len(model.history_)} ({model.stopped_}); fit time "
         f"{model.fit_seconds_:.0f} s"

@@ -13,6 +13,7 @@ from gatewise.errors import ArgumentError, ArgumentTypeError
 __all__ = ["Choice", "draw", "kept_tokens"]
 
 Logits = NDArray[np.float32]
+_COLDEST = 1e-6  # below, the differences of logits are too large for float32
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Choice:
     """How the next token is chosen.
 
     Args:
-        temperature: what logits are divided by, at least 0; 0 takes the most probable.
+        temperature: what logits are divided by, at least 0; 0 (and what is below a millionth) takes the most probable.
         top_k: draw from so many of the most probable, at least 1; None: all.
         top_p: draw from the fewest of the most probable that together have at least this probability, above 0 and at
             most 1 (Holtzman et al. 2020); None: all. It is computed after the temperature and `top_k`.
@@ -65,7 +66,7 @@ def draw(logits: Logits, choice: Choice, generator: np.random.Generator) -> int:
     Returns:
         The token.
     """
-    if choice.temperature == 0.0:
+    if choice.temperature < _COLDEST:
         return int(logits.argmax())
     tokens = kept_tokens(logits, choice)
     kept = logits if tokens is None else logits[tokens]
@@ -88,7 +89,7 @@ def kept_tokens(logits: Logits, choice: Choice) -> Any:
         tokens = np.arange(len(logits))
     tokens = tokens[np.argsort(-logits[tokens], kind="stable")][:count]
     if choice.top_p is not None:
-        shares = _weights(logits[tokens], choice.temperature or 1.0).astype(np.float64)
+        shares = _weights(logits[tokens], max(choice.temperature, _COLDEST)).astype(np.float64)
         reached = (shares / shares.sum()).cumsum()
         tokens = tokens[: int(reached.searchsorted(float(choice.top_p) - 1e-12)) + 1]
     return tokens

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewise.errors import DataError
+from gatewise.tasks.language.dynamic import Dynamic
 from gatewise.tasks.language.fitted import Fitted, texts_of
 from gatewise.tasks.language.ngrams import NGramModel, unigram_logs
 from gatewise.tasks.language.scoring import log_probabilities
@@ -111,13 +112,21 @@ class TextEvaluation:
         return "\n".join([*lines, self.verdict])
 
 
-def evaluate_text(fitted: Fitted, texts: Any, ngrams: NGramModel | None) -> TextEvaluation:
+def evaluate_text(
+    fitted: Fitted,
+    texts: Any,
+    ngrams: NGramModel | None,
+    dynamic: Dynamic | None = None,
+    statistics: Any = None,
+) -> TextEvaluation:
     """Compare a model with its baselines on the same tokens, each given all of the text before it.
 
     Args:
         fitted: the model.
         texts: a text or several that it was not fitted to.
         ngrams: fitted to the model's training text; None: the unigram stands alone.
+        dynamic: gives the model a further row, with dynamic evaluation; None: it has none.
+        statistics: for that, the training text or texts.
 
     Raises:
         DataError: there is no token.
@@ -129,7 +138,10 @@ def evaluate_text(fitted: Fitted, texts: Any, ngrams: NGramModel | None) -> Text
     own, _ = log_probabilities(fitted.network, ids)
     counts = fitted.tokenizer.vocabulary.counts
     name = f"{fitted.network.plan.program.name} model"
-    logs = {name: own, UNIGRAM: unigram_logs(counts, ids)}
+    logs = {name: own}
+    if dynamic is not None:
+        logs[f"{name} {DYNAMIC}"] = fitted.scored(text, dynamic, statistics).logs
+    logs[UNIGRAM] = unigram_logs(counts, ids)
     if ngrams is not None:
         logs[f"{ngrams.order}-gram, Kneser-Ney"] = ngrams.log_probabilities(ids)
     return TextEvaluation(

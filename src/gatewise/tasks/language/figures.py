@@ -90,12 +90,16 @@ def plot_by_count(evaluation: TextEvaluation) -> Figure:
     values = [value for _, _, value in evaluation.by_count]
     with canvas(7.2, 3.4) as (figure, axes):
         axes.bar(range(len(values)), values, color=MODEL, width=0.62)
+        # From 1, at which nothing is uncertain, so that the bars' lengths mean something.
         axes.set_yscale("log")
+        axes.set_ylim(1, max(values) * 2)
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("")
         axes.set_xticks(range(len(values)), labels, fontsize=8)
         for place, value in enumerate(values):
             axes.text(place, value, f"{value:.4g}", ha="center", va="bottom", color=MUTED, fontsize=8.5)
         axes.set(xlabel="seen in training (tokens of the test)", ylabel="perplexity, logarithmic")
-        axes.set_title("Rare tokens are hard")
+        axes.set_title("Perplexity by how often a token was seen")
         return figure
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from gatewise import train
-from gatewise.data.text import UNKNOWN, CharacterTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
+from gatewise.data.text import (
+    UNKNOWN,
+    CharacterTokenizer,
+    SubwordTokenizer,
+    Tokenizer,
+    Vocabulary,
+    WordTokenizer,
+)
 from gatewise.errors import DataError
 from gatewise.tasks.language.fitted import Fitted, start_of, texts_of
 from gatewise.tasks.language.heads import cutoffs_of
@@ -25,6 +32,7 @@ __all__ = ["FitResult", "fit_language_model", "make_tokenizer", "split_text"]
 
 Whole = NDArray[np.int64]
 _FEWEST_TOKENS = 20
+_FEWEST_STEPS = 20  # of an epoch, where the text is long enough for them
 _MOST_FOR_LONG_GRAMS = 10_000_000
 
 
@@ -88,7 +96,7 @@ def fit_language_model(texts: Any, validation: Any, options: Options) -> FitResu
         held_ids, activation=options.activation, slowness=options.slowness, about=_about(network.plan)
     )
     shown = train.choose() if options.progress else None
-    history = train.fit(network, objective, source, options.train, progress=shown)
+    history = train.fit(network, objective, source, _config(options.train, source), progress=shown)
     return FitResult(
         fitted=Fitted(network.eval(), tokenizer, start),
         history=history,
@@ -133,9 +141,17 @@ def make_tokenizer(training: str, held: str, options: Options) -> Tokenizer:
         "min_count": 1 if strict else options.min_count,
         "specials": () if strict else (UNKNOWN,),
     }
+    made: CharacterTokenizer | WordTokenizer
     if options.level == "character":
-        return CharacterTokenizer.train(texts, **settings)
-    return WordTokenizer.train(texts, rule=options.split, **settings)
+        made = CharacterTokenizer.train(texts, **settings)
+    else:
+        made = WordTokenizer.train(texts, rule=options.split, **settings)
+    if strict:
+        tokens = made.vocabulary.tokens
+        made.vocabulary = Vocabulary(
+            tokens, np.bincount(made.encode(training), minlength=len(tokens)).tolist()
+        )
+    return made
 
 
 def _network(tokenizer: Tokenizer, options: Options) -> LanguageNetwork:
@@ -162,8 +178,8 @@ def _network(tokenizer: Tokenizer, options: Options) -> LanguageNetwork:
 
 
 def _streams(batch_size: int, tokens: int, window: int) -> int:
-    """So many streams that each has at least a few windows; a short text has fewer."""
-    return max(1, min(batch_size, (tokens - 1) // (4 * window)))
+    """So many streams that an epoch still has some steps; a short text has fewer."""
+    return max(1, min(batch_size, (tokens - 1) // (_FEWEST_STEPS * window)))
 
 
 def _order(level: str, tokens: int) -> int:
@@ -171,6 +187,12 @@ def _order(level: str, tokens: int) -> int:
     if tokens > _MOST_FOR_LONG_GRAMS:
         return 3
     return 7 if level == "character" else 5
+
+
+def _config(config: train.TrainConfig, source: WindowSource) -> train.TrainConfig:
+    """The training's settings, with a warm-up that leaves most of a short run."""
+    steps = config.max_epochs * source.steps_per_epoch()
+    return replace(config, warmup_steps=min(config.warmup_steps, steps // 20))
 
 
 def _about(plan: NetworkPlan) -> str:

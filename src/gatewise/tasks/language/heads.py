@@ -14,6 +14,7 @@ __all__ = ["AdaptiveHead", "FullHead", "cutoffs_of"]
 # Grave et al. 2017 find few clusters enough; the head holds the words that make up most of a text.
 _SHARES = (0.1, 0.4)
 _DIVISOR = 4.0
+_NARROWEST = 4  # features of the last cluster, so that a small network has some left there
 
 
 class FullHead(nn.Module):
@@ -67,8 +68,9 @@ class AdaptiveHead(nn.Module):
 
     def __init__(self, features: int, order: Sequence[int], cutoffs: Sequence[int]) -> None:
         super().__init__()
+        divisor = min(_DIVISOR, max(1.0, (features / _NARROWEST) ** (1 / max(len(cutoffs), 1))))
         self.softmax = nn.AdaptiveLogSoftmaxWithLoss(
-            features, len(order), list(cutoffs), div_value=_DIVISOR, head_bias=True
+            features, len(order), list(cutoffs), div_value=divisor, head_bias=True
         )
         ordered = torch.tensor(list(order), dtype=torch.int64)
         self.register_buffer("order", ordered)

@@ -282,17 +282,19 @@ class LanguageModel(Writes, Estimator):
         return self._scored(X, dynamic, statistics).bits_per_character
 
     @no_type_check
-    def evaluate(self, X: Any) -> TextEvaluation:
+    def evaluate(self, X: Any, *, dynamic: Any = None, statistics: Any = None) -> TextEvaluation:
         """Test on a text that the model was not fitted to, beside its unigrams and n-grams on the same tokens.
 
         Args:
             X: as in `fit`.
+            dynamic, statistics: as in `log_probabilities`, for a row of their own.
 
         Returns:
             Perplexities, bits per character, the most surprising tokens, and a verdict in words; print it for a table.
         """
         self._require_fitted("fitted_")
-        return evaluate_text(self.fitted_, _opened(X), self.baseline())
+        how, told = self._dynamic(dynamic, statistics)
+        return evaluate_text(self.fitted_, _opened(X), self.baseline(), how, told)
 
     def baseline(self) -> NGramModel | None:
         """The n-grams of the training text, from memory or from the folder that the model was loaded from, or None."""
@@ -365,16 +367,20 @@ class LanguageModel(Writes, Estimator):
 
     def _scored(self, X: Any, dynamic: Any = None, statistics: Any = None) -> Scored:
         self._require_fitted("fitted_")
+        return self.fitted_.scored(_opened(X), *self._dynamic(dynamic, statistics))
+
+    def _dynamic(self, dynamic: Any, statistics: Any) -> tuple[Dynamic | None, Any]:
+        """What was said of dynamic evaluation, checked."""
         if not dynamic:
             if statistics is not None:
                 raise ArgumentError(
                     "statistics: they scale the steps of dynamic evaluation; say dynamic=True too"
                 )
-            return self.fitted_.scored(_opened(X))
+            return None, None
         how = Dynamic() if dynamic is True else dynamic
         if not isinstance(how, Dynamic):
             raise ArgumentTypeError(f"dynamic: True or a Dynamic is expected, came {type(dynamic).__name__}")
-        return self.fitted_.scored(_opened(X), how, None if statistics is None else _opened(statistics))
+        return how, None if statistics is None else _opened(statistics)
 
     def _remember(self, result: FitResult) -> None:
         self.fitted_ = result.fitted

@@ -45,6 +45,7 @@ def next_words(fitted: Fitted, prompt: str, count: int) -> list[tuple[str, float
     if fitted.tokenizer.kind == "word":
         probabilities = np.exp(allowed_logs(fitted, output, banned)[0])
         best = np.argsort(-probabilities, kind="stable")[:count]
+        best = best[probabilities[best] > 0]
         return [(fitted.tokenizer.decode([token]), float(probabilities[token])) for token in best.tolist()]
     return _search(fitted, prompt, count, output, states, banned)
 
@@ -59,72 +60,75 @@ class _Beginning:
     token: int = field(compare=False)
 
 
+@dataclass(frozen=True)
+class _Pieces:
+    """What each token is as a piece of a word.
+
+    Args:
+        texts: its text.
+        starts: whether it may begin a word, or is a blank before one.
+        inside: whether it may go on with a word.
+        signs: whether it stands for itself.
+    """
+
+    texts: tuple[str, ...]
+    starts: NDArray[np.bool_]
+    inside: NDArray[np.bool_]
+    signs: NDArray[np.bool_]
+
+
 def _search(
     fitted: Fitted, prompt: str, count: int, output: Any, states: Any, banned: Any
 ) -> list[tuple[str, float]]:
-    starts, inside, others = _kinds(fitted.tokenizer)
-    partial = _partial_word(prompt)
+    pieces = _pieces_of(fitted.tokenizer)
     words: dict[str, float] = {}
     waiting: list[_Beginning] = []
-    logs = allowed_logs(fitted, output, banned)[0]
-    _grow(fitted.tokenizer, partial, 0.0, logs, (starts, inside, others), states, waiting, words)
+    begun = _Beginning(0.0, _partial_word(prompt), None, -1)
+    _grow(begun, allowed_logs(fitted, output, banned)[0], pieces, states, waiting, words)
     for _ in range(_MOST_STEPS):
-        if not waiting:
-            break
         enough = sorted(words.values(), reverse=True)[count - 1 : count]
-        if enough and math.exp(-waiting[0].cost) <= enough[0]:
+        if not waiting or (enough and math.exp(-waiting[0].cost) <= enough[0]):
             break
         one = heapq.heappop(waiting)
         with torch.inference_mode():
             output, states = fitted.network.step(torch.tensor([one.token], device=fitted.device), one.states)
-        logs = allowed_logs(fitted, output, banned)[0]
-        _grow(fitted.tokenizer, one.text, one.cost, logs, (starts, inside, others), states, waiting, words)
+        _grow(one, allowed_logs(fitted, output, banned)[0], pieces, states, waiting, words)
     return sorted(words.items(), key=lambda item: (-item[1], item[0]))[:count]
 
 
 def _grow(
-    tokenizer: Tokenizer,
-    text: str,
-    cost: float,
+    begun: _Beginning,
     logs: NDArray[np.float64],
-    kinds: tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]],
+    pieces: _Pieces,
     states: Any,
     waiting: list[_Beginning],
     words: dict[str, float],
 ) -> None:
     """What may follow the beginning of a word: a further piece of it, or its end; before it, blanks or a sign."""
-    starts, inside, others = kinds
-    if text:
-        ending = float(np.exp(logs[~inside]).sum())
-        if ending > 0:
-            words[text] = words.get(text, 0.0) + math.exp(-cost) * ending
-        allowed = np.flatnonzero(inside) if len(text) < _LONGEST_WORD else np.empty(0, dtype=np.int64)
+    here = math.exp(-begun.cost)
+    if begun.text:
+        words[begun.text] = words.get(begun.text, 0.0) + here * float(np.exp(logs[~pieces.inside]).sum())
+        allowed = (
+            np.flatnonzero(pieces.inside) if len(begun.text) < _LONGEST_WORD else np.empty(0, dtype=np.int64)
+        )
     else:
-        for token in np.flatnonzero(others & np.isfinite(logs)).tolist():
-            sign = tokenizer.decode([token]).strip(" ") or " "
-            if sign != " ":
-                words[sign] = words.get(sign, 0.0) + math.exp(-cost + logs[token])
-        allowed = np.flatnonzero(starts)
+        for token in np.flatnonzero(pieces.signs & np.isfinite(logs)).tolist():
+            sign = pieces.texts[token].strip(" ")
+            words[sign] = words.get(sign, 0.0) + here * math.exp(logs[token])
+        allowed = np.flatnonzero(pieces.starts)
     for token in allowed[np.isfinite(logs[allowed])].tolist():
-        piece = tokenizer.decode([token])
-        heapq.heappush(waiting, _Beginning(cost - float(logs[token]), text + piece.strip(" "), states, token))
-
-
-def _kinds(tokenizer: Tokenizer) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
-    return _kinds_of(tokenizer, tokenizer.vocabulary.tokens)
+        text = begun.text + pieces.texts[token].strip(" ")
+        heapq.heappush(waiting, _Beginning(begun.cost - float(logs[token]), text, states, token))
 
 
 @lru_cache(maxsize=4)
-def _kinds_of(
-    tokenizer: Tokenizer, tokens: tuple[str, ...]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Of each token: whether it may begin a word (or is a blank before it), go on with one, or stands for itself."""
-    texts = [tokenizer.decode([number]) for number in range(len(tokens))]
-    inside = np.array([bool(text) and _is_word(text) for text in texts])
+def _pieces_of(tokenizer: Tokenizer) -> _Pieces:
+    texts = tuple(tokenizer.decode([number]) for number in range(len(tokenizer.vocabulary)))
+    inside = np.array([_is_word(text) for text in texts])
     starts = np.array([text.strip(" ") == "" or _is_word(text.lstrip(" ")) for text in texts])
     # Half a character of a byte-level vocabulary is neither: it ends a word, and begins none.
     whole = np.array(["\N{REPLACEMENT CHARACTER}" not in text for text in texts])
-    return starts, inside, ~starts & whole
+    return _Pieces(texts, starts, inside, ~starts & whole)
 
 
 def _is_word(text: str) -> bool:

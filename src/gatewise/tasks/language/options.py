@@ -117,6 +117,10 @@ class Options:
         unseen = estimator.unseen
         if unseen == "auto":
             unseen = "unknown" if estimator.level == "word" else "error"
+        if unseen == "error" and estimator.level != "subword" and estimator.vocabulary_size is not None:
+            raise ArgumentError(
+                "vocabulary_size: it leaves tokens out, which unseen='error' refuses; say unseen='unknown' too"
+            )
         kept = ("level", "output", "split", "engine", "vocabulary_size")
         return cls(
             program=program,

@@ -118,7 +118,13 @@ class LanguageObjective:
         return {"loss": loss, "perplexity": math.exp(min(loss, 700.0))}
 
     def state_tensors(self) -> dict[str, Tensor]:
-        """The states that the next window starts from."""
+        """The states that the next window starts from.
+
+        With several processes, each of which has the states of its own streams, there are none: a run that is resumed
+        amid an epoch then goes on with empty ones.
+        """
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            return {}
         return {
             f"{layer}.{place}": tensor
             for layer, state in enumerate(self._states or [])
