@@ -22,6 +22,7 @@ gatewise evaluate runs/sales newer.csv --id shop --time day --target sold --star
 gatewise evaluate runs/machine newer.csv --labels spans.json
 
 gatewise evaluate runs/payments june.csv
+gatewise evaluate runs/novel newer.txt
 """
 
 
@@ -55,8 +56,19 @@ def evaluate(
 ) -> None:
     """Compare with what came, beside the trivial methods: forecasts, classes of sequences, or a detector's alarms."""
     from gatewise.cli.kinds import ANOMALY, CLASSIFIER, RECORDS, kind_of, refuse_options
+    """Compare with what came, beside the trivial methods: forecasts, classes, a detector's alarms, or a text."""
+    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, LANGUAGE, kind_of, refuse_options
 
     kind = kind_of(model)
+    if kind == LANGUAGE:
+        from gatewise.cli.language_commands import evaluate_language_model
+
+        refuse_options(
+            kind, start=start, every=every, id=identity, time=stamp, target=target, label=label, group=group,
+            ignore=ignore or None, labels=labels,
+        )  # fmt: skip
+        evaluate_language_model(model, data, out)
+        return
     if kind == CLASSIFIER:
         from gatewise.cli.fit_classify import ClassifyColumns, evaluate_classifier
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gatewise.cli import fit_anomaly, fit_records
+from gatewise.cli import fit_anomaly, fit_language
 from gatewise.errors import ArgumentError
 
 __all__ = ["app"]
@@ -29,6 +30,7 @@ gatewise fit forecast shops.csv --future price --static region --categorical kin
 
 app.command("anomaly", epilog=fit_anomaly.EXAMPLES)(fit_anomaly.anomaly)
 app.command("records", epilog=fit_records.EXAMPLES)(fit_records.records)
+app.command("lm", epilog=fit_language.EXAMPLES)(fit_language.language)
 
 
 @app.callback()

@@ -10,6 +10,9 @@ from gatewise.errors import ArgumentError
 __all__ = ["ANOMALY", "CLASSIFIER", "RECORDS", "kind_of", "refuse_options"]
 
 ANOMALY, CLASSIFIER, RECORDS = "anomaly-detector", "classifier", "record-detector"
+__all__ = ["ANOMALY", "CLASSIFIER", "LANGUAGE", "kind_of", "refuse_options"]
+
+ANOMALY, CLASSIFIER, LANGUAGE = "anomaly-detector", "classifier", "language-model"
 
 
 def kind_of(model: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gatewise.cli.console import say
+from gatewise.errors import ArgumentError
 
 __all__ = ["EXAMPLES", "predict"]
 
@@ -58,8 +59,13 @@ def predict(
     The kind of the model folder decides.
     """
     from gatewise.cli.kinds import ANOMALY, CLASSIFIER, RECORDS, kind_of, refuse_options
+    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, LANGUAGE, kind_of, refuse_options
 
     kind = kind_of(model)
+    if kind == LANGUAGE:
+        raise ArgumentError(
+            "predict: a language model writes and scores texts: use gatewise generate, or evaluate"
+        )
     if kind == CLASSIFIER:
         from gatewise.cli.fit_classify import ClassifyColumns, predict_classes
 

@@ -3,5 +3,6 @@
 from gatewise.tasks.anomaly import AnomalyDetector
 from gatewise.tasks.classify import SequenceClassifier
 from gatewise.tasks.forecast import Forecaster
+from gatewise.tasks.language import LanguageModel
 
-__all__ = ["AnomalyDetector", "Forecaster", "SequenceClassifier"]
+__all__ = ["AnomalyDetector", "Forecaster", "LanguageModel", "SequenceClassifier"]
