@@ -172,7 +172,7 @@ def test_sums_by_groups_are_the_plain_sums() -> None:
     weights = torch.randn(6, tags, dtype=torch.float64)
     found = []
     for one in (grouped, PlainSum()):
-        value = one(carried, moves)
+        value = one.over(moves)(carried)
         found.append((value.detach(), *torch.autograd.grad((value * weights).sum(), (carried, moves))))
     for mine, plain in zip(*found, strict=True):
         torch.testing.assert_close(mine, plain, rtol=1e-10, atol=1e-10)

@@ -10,6 +10,8 @@ taken off is summed as small differences, so that float32 is enough for sequence
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
@@ -150,9 +152,9 @@ class CRF(nn.Module):
         with _full_precision(scores):
             start, end = self._ends()
             moves = self._moves()
-            ahead = self._carried(scores, lengths, start, moves, self._forward_sum)
+            ahead = self._carried(scores, lengths, start, self._forward_sum.over(moves))
             turned = _turned(scores, lengths)
-            behind = _turned(self._carried(turned, lengths, end, moves.T, self._backward_sum), lengths)
+            behind = _turned(self._carried(turned, lengths, end, self._backward_sum.over(moves.T)), lengths)
             # Both hold the step's own score; what each took off does not matter to a softmax.
             found = torch.softmax(ahead + behind - scores, dim=-1)
         found = torch.where(there[..., None], found, 0.0)
@@ -212,25 +214,25 @@ class CRF(nn.Module):
     def _norms(self, scores: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """What is taken off at each step, (time, batch), and at the end, (batch,): their sum is log Z."""
         start, end = self._ends()
-        moves = self._moves()
+        summed = self._forward_sum.over(self._moves())
         carried, norms = _scaled(start + scores[0])
         there = _there(scores, lengths)
         taken = [torch.where(there[0], norms, 0.0)]
         for step in range(1, scores.shape[0]):
-            new, norms = _scaled(self._forward_sum(carried, moves) + scores[step])
+            new, norms = _scaled(summed(carried) + scores[step])
             carried = torch.where(there[step][:, None], new, carried)
             taken.append(torch.where(there[step], norms, 0.0))
         final = torch.logsumexp(carried + end, dim=1)
         return torch.stack(taken), torch.where(lengths > 0, final, 0.0)
 
     def _carried(
-        self, scores: Tensor, lengths: Tensor, start: Tensor, moves: Tensor, total: nn.Module
+        self, scores: Tensor, lengths: Tensor, start: Tensor, summed: Callable[[Tensor], Tensor]
     ) -> Tensor:
         """What is carried at each step, (time, batch, tags): logarithms of the tags' shares in the paths so far."""
         there = _there(scores, lengths)
         found = [_scaled(start + scores[0])[0]]
         for step in range(1, scores.shape[0]):
-            new, _ = _scaled(total(found[-1], moves) + scores[step])
+            new, _ = _scaled(summed(found[-1]) + scores[step])
             found.append(torch.where(there[step][:, None], new, found[-1]))
         return torch.stack(found)
 

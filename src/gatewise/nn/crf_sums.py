@@ -8,6 +8,8 @@ span) are summed one by one, those that share the same many are summed by one pr
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -22,12 +24,15 @@ _FEW_TAGS, _FEW_SOURCES, _MOST_GROUPS = 32, 8, 3
 _LEAST = 1e-37
 
 
+Step = Callable[[Tensor], Tensor]
+
+
 class PlainSum(nn.Module):
     """log sum_i exp(carried_i + moves_ij), all at once."""
 
-    def forward(self, carried: Float[Tensor, "batch tags"], moves: Float[Tensor, "tags tags"]) -> Tensor:
-        """The sums, (batch, tags)."""
-        return torch.logsumexp(carried[:, :, None] + moves, dim=1)
+    def over(self, moves: Float[Tensor, "tags tags"]) -> Step:
+        """What takes (batch, tags) carried logarithms to their sums, (batch, tags)."""
+        return lambda carried: torch.logsumexp(carried[:, :, None] + moves, dim=1)
 
 
 class GroupedSum(nn.Module):
@@ -51,32 +56,39 @@ class GroupedSum(nn.Module):
         order = torch.cat([*(targets for targets, _ in groups), narrow])
         self.register_buffer("place", torch.argsort(order), persistent=False)
 
-    def forward(self, carried: Float[Tensor, "batch tags"], moves: Float[Tensor, "tags tags"]) -> Tensor:
-        """The sums, (batch, tags)."""
-        found = []
+    def over(self, moves: Float[Tensor, "tags tags"]) -> Step:
+        """What takes (batch, tags) carried logarithms to their sums, (batch, tags); what no step changes is done once."""
+        wide = []
         for index in range(self.count):
             targets, sources = getattr(self, f"targets_{index}"), getattr(self, f"sources_{index}")
-            own = carried[:, sources]
             weights = moves[sources][:, targets]
-            # Constants: their own derivatives cancel.
-            most = own.detach().max(1, keepdim=True).values
+            # Constants, here and below: their own derivatives cancel.
             heaviest = weights.detach().max(0).values
-            total = torch.exp(own - most) @ torch.exp(weights - heaviest)
-            found.append(torch.log(total.clamp(min=_LEAST)) + most + heaviest)
-        if len(self.narrow):
-            values = carried[:, self.few] + (moves[self.few, self.narrow[:, None]] + self.fill)
-            found.append(torch.logsumexp(values, dim=2))
-        return torch.cat(found, dim=1)[:, self.place]
+            wide.append((sources, torch.exp(weights - heaviest), heaviest))
+        into = moves[self.few, self.narrow[:, None]] + self.fill
+
+        def step(carried: Tensor) -> Tensor:
+            found = []
+            for sources, shares, heaviest in wide:
+                own = carried if len(sources) == carried.shape[1] else carried[:, sources]
+                most = own.detach().max(1, keepdim=True).values
+                total = torch.exp(own - most) @ shares
+                found.append(torch.log(total.clamp(min=_LEAST)) + (most + heaviest))
+            if len(self.narrow):
+                found.append(torch.logsumexp(carried[:, self.few] + into, dim=2))
+            return torch.cat(found, dim=1)[:, self.place]
+
+        return step
 
 
-def sum_over_sources(allowed: Tensor) -> nn.Module:
+def sum_over_sources(allowed: Tensor) -> PlainSum | GroupedSum:
     """What sums over the tags before.
 
     Args:
         allowed: (tags, tags) bool, whether the column may follow the row.
 
     Returns:
-        A module of (batch, tags) carried logarithms and (tags, tags) scores.
+        A module whose `over` takes the (tags, tags) scores of moves.
     """
     tags = len(allowed)
     if tags <= _FEW_TAGS:

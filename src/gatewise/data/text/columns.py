@@ -104,7 +104,7 @@ def read_columns(
         >>> read_columns(path).tags
         [['B-PER', 'O'], ['O', 'B-LOC']]
     """
-    name = str(path)
+    name = repr(str(path))
     tokens: list[list[str]] = []
     tags: list[list[str]] = []
     lines: list[int] = []
@@ -149,7 +149,7 @@ def read_tagged_json(path: str | Path, *, tagged: bool = True) -> TaggedSentence
     Raises:
         DataError: not UTF-8, a line that is no such object, different numbers of tokens and tags, an empty line.
     """
-    name = str(path)
+    name = repr(str(path))
     tokens, tags, intents, lines = [], [], [], []
     for number, line in enumerate(read_lines(path), 1):
         where = f"{name}, line {number}"

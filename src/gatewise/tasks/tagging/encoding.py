@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gatewise.data.text.vocabulary import Vocabulary
+from gatewise.data.text.vocabulary import PAD, UNKNOWN, Vocabulary
 from gatewise.errors import DataError
 
-__all__ = ["SHAPES", "EncodedSentences", "WordEncoder", "check_sentences", "fit_encoder"]
+__all__ = ["SHAPES", "EncodedSentences", "WordEncoder", "check_sentences", "fit_encoder", "form_of"]
 
 Whole = NDArray[np.int64]
 # How a word is written; 0 is padding.
@@ -43,7 +43,7 @@ class WordEncoder:
 
     def form(self, word: str) -> str:
         """A word as its vocabulary has it."""
-        return _DIGIT.sub("0", word.lower()) if self.normalise else word
+        return form_of(word, self.normalise)
 
     def encode(self, sentences: Sequence[Sequence[str]]) -> EncodedSentences:
         """Sentences as numbers.
@@ -122,9 +122,10 @@ class EncodedSentences:
         return np.where(there, self.starts[chosen] + steps, 0), there
 
     def batch(self, chosen: Whole) -> dict[str, Tensor]:
-        """Some sentences as a batch: words, shapes, forms (time, batch), characters (time, batch, signs), lengths (1, batch).
+        """Some sentences as a batch; every tensor has them in its second dimension.
 
-        Every tensor has the sentences in its second dimension.
+        Returns:
+            words, shapes, forms, character_lengths (time, batch), characters (time, batch, signs), lengths (1, batch).
         """
         rows, there = self.rows(chosen)
         forms = self.forms[rows]
@@ -134,7 +135,9 @@ class EncodedSentences:
             "words": torch.from_numpy(np.where(there, self.words[rows], 0)),
             "shapes": torch.from_numpy(np.where(there, self.shapes[rows], 0)),
             "forms": torch.from_numpy(np.where(there, forms, -1)),
-            "characters": torch.from_numpy(np.where(there[..., None], self.characters[forms][..., :signs], 0)),
+            "characters": torch.from_numpy(
+                np.where(there[..., None], self.characters[forms][..., :signs], 0)
+            ),
             "character_lengths": torch.from_numpy(spelled),
             "lengths": torch.from_numpy(self.lengths[chosen])[None],
         }
@@ -154,18 +157,21 @@ def fit_encoder(
     Returns:
         The encoder, and for each word's number whether it came exactly once: training passes some of these for unknown.
     """
-    plain = WordEncoder(Vocabulary.build([]), Vocabulary.build([]), normalise)
+    nothing = Vocabulary((PAD, UNKNOWN), specials=2)
+    plain = WordEncoder(nothing, nothing, normalise)
     forms = [[plain.form(word) for word in one] for one in sentences]
     counts = Counter(word for one in forms for word in one)
     kept = [[word for word in one if counts[word] >= min_count] for one in forms]
     words = Vocabulary.build([*kept, [one for one in further if counts[one] < min_count]])
     characters = Vocabulary.build([list(word) for one in sentences for word in one])
-    once = np.zeros(len(words), dtype=bool)
-    alone = [word for word, count in counts.items() if count == 1 and count >= min_count]
-    if alone:
-        once[np.asarray(words.encode(alone))] = True
+    once = np.array([counts[word] == 1 for word in words.tokens])
     once[:2] = False
     return WordEncoder(words, characters, normalise), once
+
+
+def form_of(word: str, normalise: bool) -> str:
+    """A word as its vocabulary has it: lower case and with digits as 0, or as it is."""
+    return _DIGIT.sub("0", word.lower()) if normalise else word
 
 
 def shape_of(word: str) -> int:
@@ -192,7 +198,9 @@ def check_sentences(X: Any, name: str = "X") -> list[list[str]]:
         DataError: no list of lists of texts, a sentence without words, an empty word; it names the sentence.
     """
     if isinstance(X, str) or not hasattr(X, "__iter__"):
-        raise DataError(f"{name}: a list of sentences, each a list of words, is expected, came {type(X).__name__}")
+        raise DataError(
+            f"{name}: a list of sentences, each a list of words, is expected, came {type(X).__name__}"
+        )
     found = []
     for index, sentence in enumerate(X):
         if isinstance(sentence, str) or not hasattr(sentence, "__iter__"):

@@ -149,7 +149,9 @@ class CharacterEncoder(nn.Module):
         forms = batch["forms"]
         distinct, place = torch.unique(forms, return_inverse=True)
         # Any of the places where a distinct word stands will do to look its characters up.
-        first = torch.zeros_like(distinct).scatter(0, place.flatten(), torch.arange(forms.numel(), device=forms.device))
+        first = torch.zeros_like(distinct).scatter(
+            0, place.flatten(), torch.arange(forms.numel(), device=forms.device)
+        )
         characters = batch["characters"].flatten(0, 1)[first]
         lengths = batch["character_lengths"].flatten()[first]
         found = self._encoded(characters.T, lengths)
