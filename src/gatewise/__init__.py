@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gatewise import cells, data, engines, errors, nn, spec, store, tasks, train
     from gatewise.nn import explain
     from gatewise.spec import cell
-    from gatewise.tasks import AnomalyDetector, Forecaster, SequenceClassifier
+    from gatewise.tasks import AnomalyDetector, Forecaster, SequenceClassifier, SequenceTagger
 
 __version__ = "0.1.0"
 
@@ -28,6 +28,7 @@ _FROM: dict[str, str] = {
     "AnomalyDetector": "gatewise.tasks",
     "Forecaster": "gatewise.tasks",
     "SequenceClassifier": "gatewise.tasks",
+    "SequenceTagger": "gatewise.tasks",
     "cell": "gatewise.spec",
     "explain": "gatewise.nn",
 }
@@ -37,6 +38,7 @@ __all__ = [
     "AnomalyDetector",
     "Forecaster",
     "SequenceClassifier",
+    "SequenceTagger",
     "__version__",
     "cell",
     "cells",

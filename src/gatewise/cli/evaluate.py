@@ -20,6 +20,8 @@ gatewise evaluate runs/first beijing-air
 gatewise evaluate runs/sales newer.csv --id shop --time day --target sold --start 2024-06-01 --out metrics.json
 
 gatewise evaluate runs/machine newer.csv --labels spans.json
+
+gatewise evaluate runs/names eng.testb
 """
 
 
@@ -50,7 +52,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Compare with what came, beside the trivial methods: forecasts, classes of sequences, or a detector's alarms."""
-    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, kind_of, refuse_options
+    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, TAGGER, kind_of, refuse_options
 
     kind = kind_of(model)
     if kind == CLASSIFIER:
@@ -65,6 +67,15 @@ def evaluate(
 
         refuse_options(kind, every=every, target=target, label=label, group=group)
         evaluate_detector(model, data, labels, start, out, identity, stamp, tuple(ignore or ()))
+        return
+    if kind == TAGGER:
+        from gatewise.cli.fit_tag import evaluate_tagger
+
+        refuse_options(
+            kind, start=start, every=every, target=target, labels=labels, label=label, group=group, id=identity,
+            time=stamp, ignore=ignore,
+        )  # fmt: skip
+        evaluate_tagger(model, data, out)
         return
     refuse_options(kind, labels=labels, label=label, group=group)
     from gatewise.cli.source import Columns, open_source

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gatewise.cli import fit_anomaly
+from gatewise.cli import fit_anomaly, fit_tag
 from gatewise.errors import ArgumentError
 
 __all__ = ["app"]
@@ -28,6 +28,7 @@ gatewise fit forecast shops.csv --future price --static region --categorical kin
 
 
 app.command("anomaly", epilog=fit_anomaly.EXAMPLES)(fit_anomaly.anomaly)
+app.command("tag", epilog=fit_tag.EXAMPLES)(fit_tag.tag)
 
 
 @app.callback()

@@ -24,6 +24,8 @@ gatewise predict runs/shops shops.csv --future next_fortnight.csv
 gatewise predict runs/activity newer.csv --out classes.csv
 
 gatewise predict runs/machine machine.csv --out scores.csv
+
+gatewise predict runs/names sentences.txt --out tagged.conll
 """
 
 
@@ -55,7 +57,7 @@ def predict(
 
     The kind of the model folder decides.
     """
-    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, kind_of, refuse_options
+    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, TAGGER, kind_of, refuse_options
 
     kind = kind_of(model)
     if kind == CLASSIFIER:
@@ -69,6 +71,14 @@ def predict(
 
         refuse_options(kind, horizon=horizon, target=target, future=future)
         predict_anomalies(model, data, out, identity, stamp, tuple(ignore or ()))
+        return
+    if kind == TAGGER:
+        from gatewise.cli.fit_tag import predict_tags
+
+        refuse_options(
+            kind, horizon=horizon, target=target, future=future, id=identity, time=stamp, ignore=ignore
+        )
+        predict_tags(model, data, out)
         return
     from gatewise.cli.source import Columns, open_future, open_source
     from gatewise.data.files import csv_bytes, write_table

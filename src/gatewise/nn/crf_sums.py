@@ -57,7 +57,7 @@ class GroupedSum(nn.Module):
         self.register_buffer("place", torch.argsort(order), persistent=False)
 
     def over(self, moves: Float[Tensor, "tags tags"]) -> Step:
-        """What takes (batch, tags) carried logarithms to their sums, (batch, tags); what no step changes is done once."""
+        """What takes (batch, tags) carried logarithms to their sums; what no step changes is done once, here."""
         wide = []
         for index in range(self.count):
             targets, sources = getattr(self, f"targets_{index}"), getattr(self, f"sources_{index}")

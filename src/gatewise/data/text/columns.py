@@ -15,6 +15,7 @@ __all__ = ["TaggedSentences", "read_columns", "read_sentences", "read_tagged_jso
 
 _DOCUMENT = "-DOCSTART-"
 _JSON_ENDINGS = (".jsonl", ".ndjson", ".jsonl.gz")
+_TEXT_ENDINGS = (".txt", ".txt.gz")
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,9 @@ class TaggedSentences:
 def read_sentences(
     path: str | Path, *, tagged: bool = True, columns: tuple[int, int] = (0, -1)
 ) -> TaggedSentences:
-    """Read tagged sentences: JSON lines where the name ends in .jsonl or .ndjson, otherwise CoNLL columns.
+    """Read sentences: JSON lines where the name ends in .jsonl or .ndjson, otherwise CoNLL columns.
+
+    Where no tags are needed, a file whose name ends in .txt holds a sentence on each line, words apart by blanks.
 
     Args:
         path: the file, UTF-8.
@@ -75,6 +78,9 @@ def read_sentences(
     """
     if str(path).lower().endswith(_JSON_ENDINGS):
         return read_tagged_json(path, tagged=tagged)
+    if not tagged and str(path).lower().endswith(_TEXT_ENDINGS):
+        words = [line.split() for line in read_lines(path, blank="error")]
+        return TaggedSentences(words, lines=tuple(range(1, len(words) + 1)), source=repr(str(path)))
     return read_columns(path, tagged=tagged, columns=columns)
 
 
@@ -202,12 +208,12 @@ def _check_width(fields: list[str], width: int, columns: tuple[int, int], where:
     least = max(one + 1 if one >= 0 else -one for one in columns)
     if len(fields) < max(least, 2):
         raise DataError(
-            f"{where}: a word and its tag are expected, came {' '.join(fields)!r:.80}; sentences are separated by empty "
-            "lines"
+            f"{where}: a word and its tag are expected, came {' '.join(fields)!r:.80}; empty lines separate sentences"
         )
     if len(fields) != width:
         raise DataError(
-            f"{where}: {width} columns are expected as in the lines before, came {len(fields)}: {' '.join(fields)!r:.80}"
+            f"{where}: {width} columns are expected as in the lines before, came {len(fields)}: "
+            f"{' '.join(fields)!r:.80}"
         )
 
 
@@ -216,8 +222,8 @@ def _all_or_none(intents: list[str | None], lines: list[int], name: str) -> list
     if there and len(there) < len(intents):
         missing = lines[intents.index(None)]
         raise DataError(
-            f"{name}, line {missing}: this sentence has no intent, but {len(there)} of {len(intents)} have one; give all "
-            "or none"
+            f"{name}, line {missing}: this sentence has no intent, but {len(there)} of {len(intents)} have one; give "
+            "all or none"
         )
     return there or None
 

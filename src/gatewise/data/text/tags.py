@@ -59,8 +59,8 @@ def split_tag(tag: str) -> tuple[str, str]:
     mark, hyphen, kind = tag.partition("-")
     if not hyphen or not kind or mark not in ("B", "I", "E", "S"):
         raise DataError(
-            f"the tag {tag!r} marks no span: O, or B-, I-, E- or S- and a kind (B-PER) is expected; for tags that are no "
-            'spans (parts of speech) say scheme="none"'
+            f"the tag {tag!r} marks no span: O, or B-, I-, E- or S- and a kind (B-PER) is expected; for tags that are "
+            'no spans (parts of speech) say scheme="none"'
         )
     return mark, kind
 
@@ -171,8 +171,8 @@ def find_fault(tags: Sequence[str], scheme: str) -> tuple[int, str] | None:
         if not _may_follow(before, own, scheme):
             last = "the sentence's beginning" if place == 0 else repr(tags[place - 1])
             return place, (
-                f"the tag {tag!r} after {last} is not valid in {scheme}: {_RULES[scheme]}; correct it, or name the scheme "
-                "that the tags are in"
+                f"the tag {tag!r} after {last} is not valid in {scheme}: {_RULES[scheme]}; correct it, or name the "
+                "scheme that the tags are in"
             )
         before = own
     if not _may_end(before, scheme):

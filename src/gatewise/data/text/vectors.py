@@ -56,8 +56,8 @@ def read_vectors(path: str | Path) -> WordVectors:
     """Read vectors in text form.
 
     Args:
-        path: a UTF-8 file (also .gz), a word and its numbers on each line, apart by blanks; a first line with the number
-            of words and the size (word2vec, fastText) is skipped.
+        path: a UTF-8 file (also .gz), a word and its numbers on each line, apart by blanks; a first line with the
+            number of words and the size (word2vec, fastText) is skipped.
 
     Returns:
         The vectors.

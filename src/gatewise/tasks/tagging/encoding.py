@@ -205,8 +205,8 @@ def check_sentences(X: Any, name: str = "X") -> list[list[str]]:
     for index, sentence in enumerate(X):
         if isinstance(sentence, str) or not hasattr(sentence, "__iter__"):
             raise DataError(
-                f"{name}[{index}]: a sentence as a list of words is expected, came {sentence!r:.60}; split the text into "
-                "words first"
+                f"{name}[{index}]: a sentence as a list of words is expected, came {sentence!r:.60}; split the text "
+                "into words first"
             )
         words = list(sentence)
         if not words:

@@ -1,4 +1,4 @@
-"""What a test found: F1 of spans beside each word's most frequent tag, by kind, with examples, and the verdict in words."""
+"""What a test found: F1 of spans beside each word's most frequent tag, by kind, examples, the verdict in words."""
 
 from __future__ import annotations
 

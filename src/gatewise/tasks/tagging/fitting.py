@@ -278,8 +278,8 @@ def _coded(data: TrainingSentences, scheme: str, coding: str) -> list[list[str |
             found.append(list(own))
         else:
             raise DataError(
-                f"{data.where[index]}: tags that are not known (None) can be learned from in {coding} only, the tags are "
-                f"in {scheme}; convert them, or choose coding={scheme!r}"
+                f"{data.where[index]}: tags that are not known (None) can be learned from in {coding} only, the tags "
+                f"are in {scheme}; convert them, or choose coding={scheme!r}"
             )
     return found
 

@@ -28,8 +28,8 @@ class SequenceTagger(Estimator):
     """Say of each word of a sentence what it is; and, where intents are given, of the sentence what it wants.
 
     Words, their characters and how they are written go through recurrent layers of any cell in both directions; a CRF
-    chooses the best tags together, and never ones that are not valid. A part of the training sentences is held back; the
-    weights with the best F1 of spans there (with intents: the mean of F1 and the intents' accuracy) are kept.
+    chooses the best tags together, and never ones that are not valid. A part of the training sentences is held back;
+    the weights with the best F1 of spans there (with intents: the mean of F1 and the intents' accuracy) are kept.
 
     Args:
         cell: name of a registered cell with one input, or a cell of your own.
@@ -324,8 +324,8 @@ class SequenceTagger(Estimator):
                     )
             if data.intents is not None and data.intents[index] not in intents:
                 raise DataError(
-                    f"{where}: the model does not know the intent {data.intents[index]!r}, which training did not show; "
-                    'with unknown="missed" it counts as missed'
+                    f"{where}: the model does not know the intent {data.intents[index]!r}, which training did not "
+                    'show; with unknown="missed" it counts as missed'
                 )
 
     def _remember(self, result: FitResult) -> None:

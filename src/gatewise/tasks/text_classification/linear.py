@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -130,7 +131,7 @@ class _Terms:
         plain = [word.replace(_LETTER, " ").replace("\n", " ") for word in words]
         yield from plain
         if self.pairs:
-            for a, b in zip(plain, plain[1:], strict=False):
+            for a, b in itertools.pairwise(plain):
                 yield f"{a}{_LETTER}{b}"
 
 
