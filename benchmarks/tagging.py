@@ -35,7 +35,7 @@ except ImportError:
 
 # What was chosen on the development parts.
 SETTINGS = {
-    "atis": {"hidden_size": 100, "batch_size": 32, "max_epochs": 30, "patience": None},
+    "atis": {"hidden_size": 100, "batch_size": 32, "max_epochs": 20, "patience": None},
     "conll2003": {
         "hidden_size": 100,
         "batch_size": 16,

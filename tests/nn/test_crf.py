@@ -9,6 +9,7 @@ import torch
 
 from gatewise.errors import ArgumentError, ArgumentTypeError, ShapeError
 from gatewise.nn import CRF
+from gatewise.nn.crf_chain import norms_by_step
 from gatewise.nn.crf_sums import GroupedSum, PlainSum, sum_over_sources
 
 # Sums of at most 4^5 terms of a few float64 operations each.
@@ -152,7 +153,8 @@ def test_a_mask_with_holes_is_the_sequence_without_them(crf) -> None:
     )
 
 
-def test_sums_by_groups_are_the_plain_sums() -> None:
+@pytest.mark.parametrize("turned", [False, True])
+def test_sums_by_groups_are_the_plain_sums(turned) -> None:
     torch.manual_seed(0)
     tags = 41  # an outside tag, twenty beginnings, twenty insides
     allowed = torch.ones(tags, tags, dtype=torch.bool)
@@ -161,21 +163,47 @@ def test_sums_by_groups_are_the_plain_sums() -> None:
         allowed[[1 + kind, 21 + kind], 21 + kind] = True
     grouped = sum_over_sources(allowed)
     assert isinstance(grouped, GroupedSum)
-    assert grouped.count == 1
+    assert isinstance(sum_over_sources(allowed.T), GroupedSum)
     assert isinstance(sum_over_sources(allowed[:5, :5]), PlainSum)
     # Far apart: the inside tags are reached from what is e^-300 less probable than the outside tag.
     carried = torch.randn(6, tags, dtype=torch.float64) * 5
     carried[:, 0] += 300
-    moves = torch.randn(tags, tags, dtype=torch.float64) + torch.where(allowed, 0.0, -1e4)
+    moves = torch.randn(tags, tags, dtype=torch.float64) + torch.where(
+        allowed.T if turned else allowed, 0.0, -1e4
+    )
     carried.requires_grad_()
     moves.requires_grad_()
     weights = torch.randn(6, tags, dtype=torch.float64)
     found = []
-    for one in (grouped, PlainSum()):
+    for one in (sum_over_sources(allowed.T if turned else allowed), PlainSum()):
         value = one.over(moves)(carried)
         found.append((value.detach(), *torch.autograd.grad((value * weights).sum(), (carried, moves))))
+        direct = one.gradient(moves.detach(), carried.detach(), weights)
+        torch.testing.assert_close(direct, found[-1][2], rtol=1e-10, atol=1e-10)
     for mine, plain in zip(*found, strict=True):
         torch.testing.assert_close(mine, plain, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("tags", [4, 41])
+def test_the_gradient_in_closed_form_is_the_one_step_by_step(tags) -> None:
+    torch.manual_seed(0)
+    allowed = torch.ones(tags, tags, dtype=torch.bool)
+    allowed[:, tags // 2 :] = False
+    for kind in range(tags - tags // 2):
+        allowed[[kind, tags // 2 + kind], tags // 2 + kind] = True
+    crf = CRF(tags, allowed=allowed).double()
+    with torch.no_grad():
+        for parameter in crf.parameters():
+            parameter.copy_(torch.randn(parameter.shape))
+    scores = torch.randn(5, 4, tags, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(4, dtype=torch.float64)
+    wanted = (scores, *crf.parameters())
+    closed = torch.autograd.grad((crf.log_partition(scores, LENGTHS) * weights).sum(), wanted)
+    start, end = crf._ends()
+    norms, final, _ = norms_by_step(scores, start, end, LENGTHS, PlainSum().over(crf._moves()))
+    stepwise = torch.autograd.grad(((norms.sum(0) + final) * weights).sum(), wanted)
+    for mine, plain in zip(closed, stepwise, strict=True):
+        torch.testing.assert_close(mine, plain, **CLOSE)
 
 
 def test_float32_is_enough_for_a_thousand_steps() -> None:

@@ -10,14 +10,13 @@ taken off is summed as small differences, so that float32 is enough for sequence
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from gatewise.errors import ArgumentError, ArgumentTypeError, ShapeError
 from gatewise.nn.arguments import check_size, no_type_check
+from gatewise.nn.crf_chain import carried, chain_norms, marginals, norms_by_step, steps_there
 from gatewise.nn.crf_sums import ILLEGAL, sum_over_sources
 
 __all__ = ["CRF"]
@@ -108,7 +107,7 @@ class CRF(nn.Module):
         scores, lengths, order = self._entered(scores, lengths, mask)
         _check_tags(scores, tags)
         tags = tags if order is None else tags.gather(0, order)
-        there = _there(scores, lengths)
+        there = steps_there(scores, lengths)
         self._check_range(tags, there, partial)
         with _full_precision(scores):
             norms, final = self._norms(scores, lengths)
@@ -148,16 +147,11 @@ class CRF(nn.Module):
             (time, batch, tags), sums over the tags are 1; 0 where there is no step.
         """
         scores, lengths, order = self._entered(scores, lengths, mask)
-        there = _there(scores, lengths)
         with _full_precision(scores):
             start, end = self._ends()
             moves = self._moves()
-            ahead = self._carried(scores, lengths, start, self._forward_sum.over(moves))
-            turned = _turned(scores, lengths)
-            behind = _turned(self._carried(turned, lengths, end, self._backward_sum.over(moves.T)), lengths)
-            # Both hold the step's own score; what each took off does not matter to a softmax.
-            found = torch.softmax(ahead + behind - scores, dim=-1)
-        found = torch.where(there[..., None], found, 0.0)
+            ahead = carried(scores, start, lengths, self._forward_sum.over(moves))
+            found = marginals(scores, ahead, end, lengths, self._backward_sum.over(moves.T))
         return found if order is None else _put_back(found, order)
 
     @no_type_check
@@ -174,7 +168,7 @@ class CRF(nn.Module):
             (time, batch) tags, -1 where there is no step, and the (batch,) paths' scores (before log Z is taken off).
         """
         scores, lengths, order = self._entered(scores, lengths, mask)
-        there = _there(scores, lengths)
+        there = steps_there(scores, lengths)
         with _full_precision(scores):
             start, end = self._ends()
             moves = self._moves()
@@ -214,27 +208,10 @@ class CRF(nn.Module):
     def _norms(self, scores: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """What is taken off at each step, (time, batch), and at the end, (batch,): their sum is log Z."""
         start, end = self._ends()
-        summed = self._forward_sum.over(self._moves())
-        carried, norms = _scaled(start + scores[0])
-        there = _there(scores, lengths)
-        taken = [torch.where(there[0], norms, 0.0)]
-        for step in range(1, scores.shape[0]):
-            new, norms = _scaled(summed(carried) + scores[step])
-            carried = torch.where(there[step][:, None], new, carried)
-            taken.append(torch.where(there[step], norms, 0.0))
-        final = torch.logsumexp(carried + end, dim=1)
-        return torch.stack(taken), torch.where(lengths > 0, final, 0.0)
-
-    def _carried(
-        self, scores: Tensor, lengths: Tensor, start: Tensor, summed: Callable[[Tensor], Tensor]
-    ) -> Tensor:
-        """What is carried at each step, (time, batch, tags): logarithms of the tags' shares in the paths so far."""
-        there = _there(scores, lengths)
-        found = [_scaled(start + scores[0])[0]]
-        for step in range(1, scores.shape[0]):
-            new, _ = _scaled(summed(found[-1]) + scores[step])
-            found.append(torch.where(there[step][:, None], new, found[-1]))
-        return torch.stack(found)
+        moves = self._moves()
+        if not torch.compiler.is_compiling():
+            return chain_norms(scores, moves, start, end, lengths, self._forward_sum, self._backward_sum)
+        return norms_by_step(scores, start, end, lengths, self._forward_sum.over(moves))[:2]
 
     def _gold(self, scores: Tensor, tags: Tensor, lengths: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
         """The given path's score at each step, (time, batch), and at the end, (batch,)."""
@@ -296,25 +273,6 @@ class CRF(nn.Module):
 
 def _at_least_single(values: Tensor) -> Tensor:
     return values if values.dtype == torch.float64 else values.float()
-
-
-def _scaled(
-    values: Float[Tensor, "batch tags"],
-) -> tuple[Float[Tensor, "batch tags"], Float[Tensor, " batch"]]:
-    """Values minus the logarithm of the sum of their exponentials, and that logarithm."""
-    norms = torch.logsumexp(values, dim=1)
-    return values - norms[:, None], norms
-
-
-def _there(scores: Float[Tensor, "time batch tags"], lengths: Tensor) -> Bool[Tensor, "time batch"]:
-    return torch.arange(scores.shape[0], device=scores.device)[:, None] < lengths
-
-
-def _turned(values: Float[Tensor, "time batch tags"], lengths: Tensor) -> Float[Tensor, "time batch tags"]:
-    """Each sequence from its end to its beginning; what lies behind it stays where it is."""
-    steps = torch.arange(values.shape[0], device=values.device)[:, None]
-    place = torch.where(steps < lengths, lengths - 1 - steps, steps)
-    return values.gather(0, place[..., None].expand_as(values))
 
 
 def _put_back(found: Tensor, order: Tensor, fill: int = 0) -> Tensor:
