@@ -78,11 +78,16 @@ class FittedTagger:
 
 
 def inner_tags(seen: Sequence[str], coding: str) -> tuple[str, ...]:
-    """All tags that the network tells apart: O and every mark of every kind, or the tags as they are."""
+    """All tags that the network tells apart: O and those that training showed; in bio each kind's beginning, too.
+
+    A mark that training never showed of a kind (a kind whose spans are single words has no I-) only costs time.
+    """
     if coding == "none":
         return tuple(sorted(set(seen)))
     kinds = sorted({kind_of_tag(tag) for tag in seen} - {""})
-    return ("O", *(f"{mark}-{kind}" for mark in _MARKS[coding] for kind in kinds))
+    there = {*seen, *(f"B-{kind}" for kind in kinds if coding == "bio")}
+    marked = (f"{mark}-{kind}" for mark in _MARKS[coding] for kind in kinds)
+    return ("O", *(tag for tag in marked if tag in there))
 
 
 def kind_of_tag(tag: str) -> str:
