@@ -7,8 +7,8 @@
 The protocol, the same for every method:
 
 - ATIS (Hemphill et al. 1990; the split of Goo et al. 2018): 4,478 sentences to learn from, 500 to choose by, 893 to
-  test on; F1 of slots as conlleval counts it, accuracy of intents, and sentences of which all is right. Slots and intents
-  that training never showed count as missed.
+  test on; F1 of slots as conlleval counts it, accuracy of intents, and sentences of which all is right. Slots and
+  intents that training never showed count as missed.
 - CoNLL-2003 English (Tjong Kim Sang & De Meulder 2003): the usual three parts; F1 of names.
 - The network's epoch is chosen by the development part. So were the settings (--develop); the test part is looked at by
   the runs that are reported alone. Beside it: each word's most frequent tag, the most frequent intent, and logistic
@@ -130,7 +130,8 @@ def main() -> None:
         }
         scores = {key: getattr(found.scores[found.model], key) for key in MEASURES}
         return {**scores, "best_epoch": model.best_epoch_, "epochs": len(model.history_),
-                "develop_f1": best["validation_f1"], "unknown": list(found.unknown), "by_kind": found.by_kind, "beside": others}  # fmt: skip
+                "develop_f1": best["validation_f1"],
+                "unknown": list(found.unknown), "by_kind": found.by_kind, "beside": others}  # fmt: skip
 
     settings = {"quick": arguments.quick, "settings": {name: SETTINGS[name] for name in arguments.sets}}
     name = "tagging-develop.jsonl" if arguments.develop else "tagging.jsonl"

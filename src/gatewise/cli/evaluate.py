@@ -44,6 +44,7 @@ def evaluate(
     group: Annotated[
         str | None, typer.Option(help="Column of the independent units, for a classifier's standard errors.")
     ] = None,
+    text: Annotated[str | None, typer.Option(help="Column with the text, for a text classifier.")] = None,
     ignore: Annotated[
         list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
     ] = None,
@@ -52,20 +53,20 @@ def evaluate(
     ] = None,
 ) -> None:
     """Compare with what came, beside the trivial methods: forecasts, classes of sequences, or a detector's alarms."""
-    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, TAGGER, kind_of, refuse_options
+    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, TAGGER, TEXT_CLASSIFIER, kind_of, refuse_options
 
     kind = kind_of(model)
     if kind == CLASSIFIER:
         from gatewise.cli.fit_classify import ClassifyColumns, evaluate_classifier
 
-        refuse_options(kind, every=every, target=target, labels=labels)
+        refuse_options(kind, every=every, target=target, labels=labels, text=text)
         columns = ClassifyColumns(identity, stamp, label, group, tuple(ignore or ()))
         evaluate_classifier(model, data, out, columns)
         return
     if kind == ANOMALY:
         from gatewise.cli.anomaly_commands import evaluate_detector
 
-        refuse_options(kind, every=every, target=target, label=label, group=group)
+        refuse_options(kind, every=every, target=target, label=label, group=group, text=text)
         evaluate_detector(model, data, labels, start, out, identity, stamp, tuple(ignore or ()))
         return
     if kind == TAGGER:
@@ -73,11 +74,20 @@ def evaluate(
 
         refuse_options(
             kind, start=start, every=every, target=target, labels=labels, label=label, group=group, id=identity,
-            time=stamp, ignore=ignore,
+            time=stamp, ignore=ignore, text=text,
         )  # fmt: skip
         evaluate_tagger(model, data, out)
         return
-    refuse_options(kind, labels=labels, label=label, group=group)
+    if kind == TEXT_CLASSIFIER:
+        from gatewise.cli.fit_text import evaluate_texts
+
+        refuse_options(
+            kind, start=start, every=every, target=target, labels=labels, group=group, id=identity, time=stamp,
+            ignore=ignore,
+        )  # fmt: skip
+        evaluate_texts(model, data, out, text, label)
+        return
+    refuse_options(kind, labels=labels, label=label, group=group, text=text)
     from gatewise.cli.source import Columns, open_source
     from gatewise.store import atomic_write
     from gatewise.tasks import Forecaster

@@ -7,10 +7,10 @@ from typing import Any
 
 from gatewise.errors import ArgumentError
 
-__all__ = ["ANOMALY", "CLASSIFIER", "TAGGER", "kind_of", "refuse_options"]
+__all__ = ["ANOMALY", "CLASSIFIER", "TAGGER", "TEXT_CLASSIFIER", "kind_of", "refuse_options"]
 
 ANOMALY, CLASSIFIER = "anomaly-detector", "classifier"
-TAGGER = "tagger"
+TAGGER, TEXT_CLASSIFIER = "tagger", "text-classifier"
 
 
 def kind_of(model: Path) -> str:

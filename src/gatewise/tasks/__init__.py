@@ -4,5 +4,6 @@ from gatewise.tasks.anomaly import AnomalyDetector
 from gatewise.tasks.classify import SequenceClassifier
 from gatewise.tasks.forecast import Forecaster
 from gatewise.tasks.tagging import SequenceTagger
+from gatewise.tasks.text_classification import TextClassifier
 
-__all__ = ["AnomalyDetector", "Forecaster", "SequenceClassifier", "SequenceTagger"]
+__all__ = ["AnomalyDetector", "Forecaster", "SequenceClassifier", "SequenceTagger", "TextClassifier"]

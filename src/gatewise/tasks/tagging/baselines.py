@@ -60,7 +60,7 @@ class Baselines:
 
 def fit_baselines(
     sentences: Sentences,
-    tags: Sentences,
+    tags: Sequence[Sequence[str | None]],
     intents: Sequence[str] | None,
     *,
     names: tuple[str, ...],

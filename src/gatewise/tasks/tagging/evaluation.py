@@ -205,7 +205,7 @@ def _gain(own: list[TagCounts], other: list[TagCounts], spanned: bool, seed: int
         dtype=np.float64,
     )  # fmt: skip
 
-    def difference(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    def difference(sums: NDArray[np.float64]) -> Any:
         shares = 2 * sums[..., ::2] / np.maximum(sums[..., 1::2], 1)
         return shares[..., 0] - shares[..., 1]
 
