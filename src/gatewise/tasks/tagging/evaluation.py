@@ -232,14 +232,11 @@ def _by_kind(
                 confusion[place[NOTHING], place[kind]] += 1
     rows = {}
     for kind in kinds:
-        met, there, found = (
-            confusion[place[kind], place[kind]],
-            confusion[place[kind]].sum(),
-            confusion[:, place[kind]].sum(),
-        )
+        at = place[kind]
+        met, there, found = map(int, (confusion[at, at], confusion[at].sum(), confusion[:, at].sum()))
         rows[kind] = {
-            "precision": float(ratio(met, found)), "recall": float(ratio(met, there)),
-            "f1": float(ratio(2 * met, there + found)), "came": int(there), "found": int(found),
+            "precision": ratio(met, found), "recall": ratio(met, there), "f1": ratio(2 * met, there + found),
+            "came": there, "found": found,
         }  # fmt: skip
     return rows, (*kinds, NOTHING), confusion
 

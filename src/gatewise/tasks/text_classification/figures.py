@@ -73,7 +73,8 @@ def _sum_words(attribution: Attribution) -> str:
     whole = "complete" if attribution.complete else "NOT complete"
     return (
         f"Log odds of {attribution.target!r}: {attribution.value:+.2f}; of empty words {attribution.base:+.2f}; the "
-        f"words add {total:+.2f} ({whole}: {abs(attribution.gap):.4f} is missed by the sum over {attribution.points} points)."
+        f"words add {total:+.2f} ({whole}: {abs(attribution.gap):.4f} is missed by the sum over "
+        f"{attribution.points} points)."
     )
 
 

@@ -95,8 +95,8 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
         raise StoreError(f"{path}: a tokenizer of words is expected; save the model anew")
     if len(tokenizer.vocabulary) != plan.words:
         raise StoreError(
-            f"{path}: the vocabulary does not match the model: it has {len(tokenizer.vocabulary)} words, the network was "
-            f"made for {plan.words}; the files are of different models, save the model anew"
+            f"{path}: the vocabulary does not match the model: it has {len(tokenizer.vocabulary)} words, the "
+            f"network was made for {plan.words}; the files are of different models, save the model anew"
         )
     if not len(classes) == plan.classes == len(config["shares"]):
         raise StoreError(f"{path}: the classes' numbers do not fit; save the model anew")

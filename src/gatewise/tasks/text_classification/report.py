@@ -85,8 +85,8 @@ def report_html(
 
 
 _NOTE = (
-    "Integrated gradients: what each word adds to the log odds of the class that the model says, blue for it, red against "
-    "it. The first texts are the surest ones that are right, the others the surest ones that are wrong."
+    "Integrated gradients: what each word adds to the log odds of the class that the model says, blue for it, red "
+    "against it. The first texts are the surest ones that are right, the others the surest ones that are wrong."
 )
 
 
