@@ -6,14 +6,14 @@
 
 The protocol, the same for every method:
 
-- SST-2 (Socher et al. 2013): whole sentences alone, 6,920 to learn from, 872 to stop by and to choose settings, 1,821 to
-  test on.
-- MR (Pang & Lee 2005): 10,662 sentences, ten folds (scikit-learn's StratifiedKFold, shuffled with seed 0); a tenth of each
-  training part is held back to stop by.
+- SST-2 (Socher et al. 2013): whole sentences alone, 6,920 to learn from, 872 to stop by and to choose settings, 1,821
+  to test on.
+- MR (Pang & Lee 2005): 10,662 sentences, ten folds (scikit-learn's StratifiedKFold, shuffled with seed 0); a tenth of
+  each training part is held back to stop by.
 - IMDb (Maas et al. 2011): 25,000 reviews to learn from, of which a tenth is held back, and 25,000 to test on; the
   beginning and the end of long ones are read.
-- Accuracy in %. Beside the network, fitted to the same texts: the majority class, logistic regression on TF-IDF of words
-  and pairs, and NB-SVM (Wang & Manning 2012).
+- Accuracy in %. Beside the network, fitted to the same texts: the majority class, logistic regression on TF-IDF of
+  words and pairs, and NB-SVM (Wang & Manning 2012).
 """
 
 from __future__ import annotations

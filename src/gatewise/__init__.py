@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from gatewise import cells, data, engines, errors, nn, spec, store, tasks, train
     from gatewise.nn import explain
     from gatewise.spec import cell
-    from gatewise.tasks import AnomalyDetector, Forecaster, SequenceClassifier, SequenceTagger, TextClassifier
+    from gatewise.tasks import (
+        AnomalyDetector,
+        Forecaster,
+        LanguageModel,
+        SequenceClassifier,
+        SequenceTagger,
+        TextClassifier,
+    )
 
 __version__ = "0.1.0"
 
@@ -27,6 +34,7 @@ __version__ = "0.1.0"
 _FROM: dict[str, str] = {
     "AnomalyDetector": "gatewise.tasks",
     "Forecaster": "gatewise.tasks",
+    "LanguageModel": "gatewise.tasks",
     "SequenceClassifier": "gatewise.tasks",
     "SequenceTagger": "gatewise.tasks",
     "TextClassifier": "gatewise.tasks",
@@ -38,6 +46,7 @@ _SUBPACKAGES = ("cells", "data", "engines", "errors", "nn", "spec", "store", "ta
 __all__ = [
     "AnomalyDetector",
     "Forecaster",
+    "LanguageModel",
     "SequenceClassifier",
     "SequenceTagger",
     "TextClassifier",

@@ -22,6 +22,8 @@ gatewise evaluate runs/sales newer.csv --id shop --time day --target sold --star
 gatewise evaluate runs/machine newer.csv --labels spans.json
 
 gatewise evaluate runs/names eng.testb
+
+gatewise evaluate runs/novel newer.txt
 """
 
 
@@ -52,10 +54,27 @@ def evaluate(
         str | None, typer.Option(help="For a detector: a column of marks, or a file of spans (JSON, CSV).")
     ] = None,
 ) -> None:
-    """Compare with what came, beside the trivial methods: forecasts, classes of sequences, or a detector's alarms."""
-    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, TAGGER, TEXT_CLASSIFIER, kind_of, refuse_options
+    """Compare with what came, beside the trivial methods: forecasts, classes, tags, a detector's alarms, or a text."""
+    from gatewise.cli.kinds import (
+        ANOMALY,
+        CLASSIFIER,
+        LANGUAGE,
+        TAGGER,
+        TEXT_CLASSIFIER,
+        kind_of,
+        refuse_options,
+    )
 
     kind = kind_of(model)
+    if kind == LANGUAGE:
+        from gatewise.cli.language_commands import evaluate_language_model
+
+        refuse_options(
+            kind, start=start, every=every, id=identity, time=stamp, target=target, label=label, group=group,
+            ignore=ignore or None, labels=labels,
+        )  # fmt: skip
+        evaluate_language_model(model, data, out)
+        return
     if kind == CLASSIFIER:
         from gatewise.cli.fit_classify import ClassifyColumns, evaluate_classifier
 
@@ -74,7 +93,7 @@ def evaluate(
 
         refuse_options(
             kind, start=start, every=every, target=target, labels=labels, label=label, group=group, id=identity,
-            time=stamp, ignore=ignore, text=text,
+            time=stamp, ignore=ignore or None, text=text,
         )  # fmt: skip
         evaluate_tagger(model, data, out)
         return
@@ -83,7 +102,7 @@ def evaluate(
 
         refuse_options(
             kind, start=start, every=every, target=target, labels=labels, group=group, id=identity, time=stamp,
-            ignore=ignore,
+            ignore=ignore or None,
         )  # fmt: skip
         evaluate_texts(model, data, out, text, label)
         return

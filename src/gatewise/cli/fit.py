@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gatewise.cli import fit_anomaly, fit_tag, fit_text
+from gatewise.cli import fit_anomaly, fit_language, fit_tag, fit_text
 from gatewise.errors import ArgumentError
 
 __all__ = ["app"]
@@ -28,6 +28,7 @@ gatewise fit forecast shops.csv --future price --static region --categorical kin
 
 
 app.command("anomaly", epilog=fit_anomaly.EXAMPLES)(fit_anomaly.anomaly)
+app.command("lm", epilog=fit_language.EXAMPLES)(fit_language.language)
 app.command("tag", epilog=fit_tag.EXAMPLES)(fit_tag.tag)
 app.command("classify-text", epilog=fit_text.EXAMPLES)(fit_text.classify_text)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from gatewise.errors import ArgumentError
 
-__all__ = ["ANOMALY", "CLASSIFIER", "TAGGER", "TEXT_CLASSIFIER", "kind_of", "refuse_options"]
+__all__ = ["ANOMALY", "CLASSIFIER", "LANGUAGE", "TAGGER", "TEXT_CLASSIFIER", "kind_of", "refuse_options"]
 
-ANOMALY, CLASSIFIER = "anomaly-detector", "classifier"
+ANOMALY, CLASSIFIER, LANGUAGE = "anomaly-detector", "classifier", "language-model"
 TAGGER, TEXT_CLASSIFIER = "tagger", "text-classifier"
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gatewise.cli.console import say
+from gatewise.errors import ArgumentError
 
 __all__ = ["EXAMPLES", "predict"]
 
@@ -58,9 +59,21 @@ def predict(
 
     The kind of the model folder decides.
     """
-    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, TAGGER, TEXT_CLASSIFIER, kind_of, refuse_options
+    from gatewise.cli.kinds import (
+        ANOMALY,
+        CLASSIFIER,
+        LANGUAGE,
+        TAGGER,
+        TEXT_CLASSIFIER,
+        kind_of,
+        refuse_options,
+    )
 
     kind = kind_of(model)
+    if kind == LANGUAGE:
+        raise ArgumentError(
+            "predict: a language model writes and scores texts: use gatewise generate, or evaluate"
+        )
     if kind == CLASSIFIER:
         from gatewise.cli.fit_classify import ClassifyColumns, predict_classes
 
@@ -83,7 +96,7 @@ def predict(
             future=future,
             id=identity,
             time=stamp,
-            ignore=ignore,
+            ignore=ignore or None,
             text=text,
         )
         predict_tags(model, data, out)
@@ -92,7 +105,13 @@ def predict(
         from gatewise.cli.fit_text import predict_texts
 
         refuse_options(
-            kind, horizon=horizon, target=target, future=future, id=identity, time=stamp, ignore=ignore
+            kind,
+            horizon=horizon,
+            target=target,
+            future=future,
+            id=identity,
+            time=stamp,
+            ignore=ignore or None,
         )
         predict_texts(model, data, out, text)
         return
