@@ -45,6 +45,9 @@ def classify_text(
     ] = None,
     pooling: Annotated[str, typer.Option(help="attention, mean, max or last.")] = "attention",
     vectors: Annotated[str | None, typer.Option(help="A text file with a vector for each word.")] = None,
+    language_model: Annotated[
+        Path | None, typer.Option(help="The folder of a language model over words, to be tuned (ULMFiT).")
+    ] = None,
     word_size: Annotated[int, typer.Option(help="Numbers that stand for a word.")] = 100,
     min_count: Annotated[int, typer.Option(help="Words that come less often are unknown.")] = 2,
     max_length: Annotated[int, typer.Option(help="Words that are read of a text.")] = 400,
@@ -68,6 +71,7 @@ def classify_text(
         raise ArgumentError(f"--test-share: a number above 0 and below 1 is expected, came {test_share}")
     parameters = {
         "pooling": pooling, "vectors": vectors, "word_size": word_size, "min_count": min_count,
+        "language_model": None if language_model is None else str(language_model),
         "max_length": max_length, "cell": cell, "hidden_size": hidden_size, "num_layers": num_layers,
         "dropout": dropout, "max_epochs": max_epochs, "max_time": max_time, "learning_rate": learning_rate,
         "random_state": seed, "device": device,

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gatewise.tasks.text_classification.network import TextNetwork
+from gatewise.tasks.text_classification.network import TextReader
 
 __all__ = ["Attribution", "attribute"]
 
@@ -50,7 +50,7 @@ class Attribution:
 
 
 def attribute(
-    network: TextNetwork, words: Sequence[str], codes: NDArray[np.int64], target: int, name: str
+    network: TextReader, words: Sequence[str], codes: NDArray[np.int64], target: int, name: str
 ) -> Attribution:
     """Integrate the gradient of the target's log odds on the straight way from empty words to the text.
 
@@ -68,7 +68,7 @@ def attribute(
     """
     device = next(network.parameters()).device
     with torch.no_grad():
-        vectors = network.words(torch.from_numpy(codes).to(device))[:, None]
+        vectors = network.vectors(torch.from_numpy(codes).to(device))[:, None]
         ends = torch.cat([torch.zeros_like(vectors), vectors], dim=1)
         base, value = _log_odds(network, ends, target).double().tolist()
     points = _FEWEST
@@ -82,7 +82,7 @@ def attribute(
 
 
 def _integral(
-    network: TextNetwork, vectors: Float[Tensor, "time 1 width"], target: int, points: int
+    network: TextReader, vectors: Float[Tensor, "time 1 width"], target: int, points: int
 ) -> NDArray[np.float64]:
     places, weights = np.polynomial.legendre.leggauss(points)
     share = torch.tensor((places + 1) / 2, dtype=vectors.dtype, device=vectors.device)
@@ -99,7 +99,7 @@ def _integral(
 
 
 def _log_odds(
-    network: TextNetwork, vectors: Float[Tensor, "time batch width"], target: int
+    network: TextReader, vectors: Float[Tensor, "time batch width"], target: int
 ) -> Float[Tensor, " batch"]:
     lengths = torch.full((vectors.shape[1],), len(vectors), device=vectors.device)
     logits = network.of_vectors(vectors, lengths).float()

@@ -16,8 +16,15 @@ from gatewise.errors import ArgumentError, DataError
 from gatewise.nn.arguments import no_type_check
 from gatewise.tasks.base import Estimator
 from gatewise.tasks.classify.evaluation import ClassEvaluation, judge
+from gatewise.tasks.language import LanguageModel
 from gatewise.tasks.text_classification.attribution import Attribution
-from gatewise.tasks.text_classification.fitting import TextFit, TextOptions, TrainingTexts, fit_text
+from gatewise.tasks.text_classification.fitting import (
+    TextFit,
+    TextOptions,
+    TrainingTexts,
+    fit_from_language_model,
+    fit_text,
+)
 
 __all__ = ["TextClassifier"]
 
@@ -42,6 +49,9 @@ class TextClassifier(ClassifierMixin, Estimator):
         max_words: the most words of the vocabulary.
         max_length: of a longer text, so many words from its beginning and end are read.
         vectors: a text file with a vector for each word, for the start of training; or None.
+        language_model: the folder of a `LanguageModel` over words, whose layers the classifier keeps and tunes (ULMFiT,
+            Howard & Ruder 2018): lower layers at lower rates, set free one after the other. Cell, sizes and vocabulary
+            are then the language model's. Or None.
         vector_words: beyond the training words, at most so many words are known from that file.
         dropout: probability in 0 to 1 (exclusive), in training.
         recurrent_dropout: the same for what the recurrent weights multiply (Gal & Ghahramani 2016).
@@ -82,7 +92,8 @@ class TextClassifier(ClassifierMixin, Estimator):
         True
 
     References:
-        Yang et al. 2016 (attention); Sundararajan, Taly & Yan 2017 (attributions); Wang & Manning 2012 (NB-SVM).
+        Yang et al. 2016 (attention); Howard & Ruder 2018 (fine-tuning); Sundararajan, Taly & Yan 2017 (attributions);
+        Wang & Manning 2012 (NB-SVM).
     """
 
     @no_type_check
@@ -100,6 +111,7 @@ class TextClassifier(ClassifierMixin, Estimator):
         max_length: int = 400,
         vectors: Any = None,
         vector_words: int = 100_000,
+        language_model: Any = None,
         dropout: float = 0.5,
         recurrent_dropout: float = 0.0,
         word_dropout: float = 0.1,
@@ -130,6 +142,7 @@ class TextClassifier(ClassifierMixin, Estimator):
         self.max_length = max_length
         self.vectors = vectors
         self.vector_words = vector_words
+        self.language_model = language_model
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.word_dropout = word_dropout
@@ -177,8 +190,16 @@ class TextClassifier(ClassifierMixin, Estimator):
             more, theirs = _labelled(*own)
             held = np.arange(len(texts), len(texts) + len(more))
             texts, labels = texts + more, np.concatenate([labels, theirs])
-        vectors = None if self.vectors is None else read_vectors(self.vectors)
+        if self.language_model is not None and self.vectors is not None:
+            raise ArgumentError(
+                "vectors: a language model brings its own; leave vectors or language_model out"
+            )
         data = TrainingTexts(texts, _codes(labels, classes, "validation"), tuple(map(str, classes)), held)
+        if self.language_model is not None:
+            language = LanguageModel.load(self.language_model).fitted_
+            self._remember(fit_from_language_model(data, options, language), classes)
+            return self
+        vectors = None if self.vectors is None else read_vectors(self.vectors)
         self._remember(fit_text(data, options, vectors), classes)
         return self
 

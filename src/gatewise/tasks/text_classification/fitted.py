@@ -12,7 +12,7 @@ from gatewise.data.text.tokens import WordTokenizer
 from gatewise.tasks.classify.calibration import softmax
 from gatewise.tasks.text_classification.attribution import Attribution, attribute
 from gatewise.tasks.text_classification.linear import LinearText
-from gatewise.tasks.text_classification.network import TextNetwork
+from gatewise.tasks.text_classification.network import TextReader
 from gatewise.tasks.text_classification.training import EncodedTexts, logits_of
 
 __all__ = ["Baseline", "FittedText", "cut"]
@@ -44,7 +44,7 @@ class FittedText:
         baselines: linear classifiers by their names.
     """
 
-    network: TextNetwork
+    network: TextReader
     tokenizer: WordTokenizer
     max_length: int
     classes: tuple[str, ...]

@@ -19,14 +19,16 @@ from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.spec import Program
 from gatewise.tasks.classify.calibration import fit_temperature
 from gatewise.tasks.classify.splits import hold_out
+from gatewise.tasks.language.fitted import Fitted
 from gatewise.tasks.options import check_count, training_config
 from gatewise.tasks.tagging.vectors import FoundVectors, put_vectors
+from gatewise.tasks.text_classification.finetuning import FineTunedNetwork, FineTunedPlan, fit_in_stages
 from gatewise.tasks.text_classification.fitted import Baseline, FittedText, cut
 from gatewise.tasks.text_classification.linear import NB_SVM, TFIDF, LinearText
-from gatewise.tasks.text_classification.network import POOLINGS, TextNetwork, TextPlan
+from gatewise.tasks.text_classification.network import POOLINGS, TextNetwork, TextPlan, TextReader
 from gatewise.tasks.text_classification.training import EncodedTexts, TextObjective, TextSource, logits_of
 
-__all__ = ["TextFit", "TextOptions", "TrainingTexts", "fit_text"]
+__all__ = ["TextFit", "TextOptions", "TrainingTexts", "fit_from_language_model", "fit_text"]
 
 Whole = NDArray[np.int64]
 _WARMUP_STEPS = 20
@@ -152,25 +154,101 @@ def fit_text(data: TrainingTexts, options: TextOptions, vectors: WordVectors | N
         torch.manual_seed(options.train.seed)
         network = TextNetwork(plan)
     found = None if vectors is None else _with_vectors(network, vectors, tokenizer, training)
+    history = _trained(network, encoded, data, (kept, held), tokenizer, options)
+    fitted = _fitted(network, encoded, tokenizer, words, data, (kept, held), options)
+    return TextFit(fitted, history, time.perf_counter() - begun, validation, found)
+
+
+def fit_from_language_model(data: TrainingTexts, options: TextOptions, language: Fitted) -> TextFit:
+    """Fit a classifier that keeps the layers of a language model over words (ULMFiT).
+
+    Raises:
+        DataError: there is nothing to tell apart.
+    """
+    begun = time.perf_counter()
+    kept, held, validation = _parts(data, options)
+    tokenizer = language.tokenizer
+    if not isinstance(tokenizer, WordTokenizer):
+        raise ArgumentError(
+            'language_model: one over words is expected (level="word"), came one over '
+            f"{type(tokenizer).__name__.removesuffix('Tokenizer').lower()}s; fit one over words"
+        )
+    words = _split(tokenizer, data.texts)
+    encoded = EncodedTexts.of([tokenizer.vocabulary.encode(cut(one, options.max_length)) for one in words])
+    plan = FineTunedPlan(language.network.plan, len(data.classes), options.dropout)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.train.seed)
+        network = FineTunedNetwork(plan)
+    network.take(language.network)
+    history = _trained(network, encoded, data, (kept, held), tokenizer, options)
+    return TextFit(
+        _fitted(network, encoded, tokenizer, words, data, (kept, held), options), history,
+        time.perf_counter() - begun, validation, None,
+    )  # fmt: skip
+
+
+def _trained(
+    network: TextReader,
+    encoded: EncodedTexts,
+    data: TrainingTexts,
+    parts: tuple[Whole, Whole],
+    tokenizer: WordTokenizer,
+    options: TextOptions,
+) -> train.History:
+    """Train, in stages where the network comes from a language model; the network is in eval mode afterwards."""
+    kept, held = parts
+    unknown = tokenizer.vocabulary.unknown_id
     source = TextSource(
-        encoded, data.codes, kept, options.batch_size, options.word_dropout, options.train.seed
-    )
-    objective = TextObjective(encoded, data.codes, held, network=f"{plan}")
-    history = train.fit(
-        network, objective, source, options.train, progress=train.choose(silent=not options.progress)
-    )
+        encoded, data.codes, kept, options.batch_size, 0.0 if unknown is None else options.word_dropout,
+        options.train.seed, unknown or 0,
+    )  # fmt: skip
+    objective = TextObjective(encoded, data.codes, held, network=f"{network.plan}")
+
+    def progress() -> Any:
+        return train.choose(silent=not options.progress)
+
+    if isinstance(network, FineTunedNetwork):
+        history = fit_in_stages(network, objective, source, options.train, progress)
+    else:
+        history = train.fit(network, objective, source, options.train, progress=progress())
     network.eval()
+    return history
+
+
+def _fitted(
+    network: TextReader,
+    encoded: EncodedTexts,
+    tokenizer: WordTokenizer,
+    words: list[list[str]],
+    data: TrainingTexts,
+    parts: tuple[Whole, Whole],
+    options: TextOptions,
+) -> FittedText:
+    """What prediction needs: the network, its calibration, and what stands beside it."""
+    kept, held = parts
     counts = np.bincount(data.codes[kept], minlength=len(data.classes))
-    fitted = FittedText(
+    return FittedText(
         network, tokenizer, options.max_length, data.classes,
         fit_temperature(logits_of(network, encoded, held), data.codes[held]), counts / counts.sum(),
         _baselines(words, data, kept, held) if options.baselines else {},
     )  # fmt: skip
-    return TextFit(fitted, history, time.perf_counter() - begun, validation, found)
+
+
+def _split(tokenizer: WordTokenizer, texts: list[str]) -> list[list[str]]:
+    """The words of texts, none empty."""
+    words = [tokenizer.tokens(text) for text in texts]
+    empty = next((index for index, one in enumerate(words) if not one), None)
+    if empty is not None:
+        raise DataError(f"X[{empty}]: the text holds no word, came {texts[empty]!r:.60}; leave it out")
+    return words
 
 
 def _parts(data: TrainingTexts, options: TextOptions) -> tuple[Whole, Whole, str]:
     count = len(data.texts)
+    if len(data.classes) < 2:
+        raise DataError(
+            f"y: at least 2 classes are needed to tell them apart, came 1 class: {data.classes[0]!r}"
+        )
     if data.held is not None:
         words = f"{len(data.held):,} texts that were given as validation, for early stopping and calibration"
         return np.setdiff1d(np.arange(count), data.held), data.held, words
@@ -183,10 +261,7 @@ def _tokenizer(
 ) -> tuple[WordTokenizer, list[list[str]], frozenset[str], WordVectors | None]:
     """How texts become words and numbers; the words of all texts; those that the training texts hold."""
     tokenizer = WordTokenizer(Vocabulary(()), rule="simple", lowercase=options.lowercase, line_end=None)
-    words = [tokenizer.tokens(text) for text in data.texts]
-    empty = next((index for index, one in enumerate(words) if not one), None)
-    if empty is not None:
-        raise DataError(f"X[{empty}]: the text holds no word, came {data.texts[empty]!r:.60}; leave it out")
+    words = _split(tokenizer, data.texts)
     counts = Counter(word for one in kept for word in words[one])
     known = [[word for word in words[one] if counts[word] >= options.min_count] for one in kept]
     if not any(known):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -14,7 +15,7 @@ from gatewise.spec import Program
 from gatewise.tasks.classify.pooling import AttentionPooling, LastPooling, MeanPooling, valid_steps
 from gatewise.tasks.tagging.network import LockedDropout
 
-__all__ = ["POOLINGS", "TextNetwork", "TextPlan"]
+__all__ = ["POOLINGS", "MaxPooling", "TextNetwork", "TextPlan", "TextReader"]
 
 POOLINGS = ("attention", "mean", "max", "last")
 
@@ -59,7 +60,27 @@ class MaxPooling(nn.Module):
         return torch.where(there, steps, -torch.inf).amax(0)
 
 
-class TextNetwork(nn.Module):
+class TextReader(nn.Module):
+    """Base of the networks: words to vectors, and vectors to logits."""
+
+    plan: Any
+
+    def forward(self, batch: Mapping[str, Tensor]) -> Float[Tensor, "batch classes"]:
+        """Logits of the words (time, batch) with lengths (1, batch)."""
+        return self.of_vectors(self.vectors(batch["words"]), batch["lengths"][0])
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        """Vectors of words."""
+        raise NotImplementedError
+
+    def of_vectors(
+        self, vectors: Float[Tensor, "time batch width"], lengths: Int64[Tensor, " batch"]
+    ) -> Float[Tensor, "batch classes"]:
+        """Logits of words that are already vectors: what attributions look at."""
+        raise NotImplementedError
+
+
+class TextNetwork(TextReader):
     """Logits of each text.
 
     Args:
@@ -97,9 +118,9 @@ class TextNetwork(nn.Module):
             )()
         self.out = nn.Linear(size, plan.classes)
 
-    def forward(self, batch: Mapping[str, Tensor]) -> Float[Tensor, "batch classes"]:
-        """Logits of the words (time, batch) with lengths (1, batch)."""
-        return self.of_vectors(self.words(batch["words"]), batch["lengths"][0])
+    def vectors(self, codes: Tensor) -> Tensor:
+        """Vectors of words."""
+        return self.words(codes)
 
     def of_vectors(
         self, vectors: Float[Tensor, "time batch width"], lengths: Int64[Tensor, " batch"]

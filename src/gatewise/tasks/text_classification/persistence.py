@@ -16,9 +16,11 @@ from gatewise.errors import StoreError
 from gatewise.spec import Program
 from gatewise.store import apply_tensors, load_model, save_model
 from gatewise.tasks.base import Estimator
+from gatewise.tasks.language.network import NetworkPlan as LanguagePlan
 from gatewise.tasks.stored import plain, restoring
 from gatewise.tasks.tagging.vectors import FoundVectors
 from gatewise.tasks.text_classification.card import TextNotes, card_text
+from gatewise.tasks.text_classification.finetuning import FineTunedNetwork, FineTunedPlan
 from gatewise.tasks.text_classification.fitted import Baseline, FittedText
 from gatewise.tasks.text_classification.linear import LinearText
 from gatewise.tasks.text_classification.network import TextNetwork, TextPlan
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["KIND", "load_text", "save_text"]
 
 KIND = "text-classifier"
-_NOT_STORED = ("checkpoint_folder", "random_state", "cell", "device", "vectors")
+_NOT_STORED = ("checkpoint_folder", "random_state", "cell", "device", "vectors", "language_model")
 _FOUND = ("history_", "best_epoch_", "stopped_", "fit_seconds_", "validation_")
 Loaded = TypeVar("Loaded", bound=Estimator)
 
@@ -62,8 +64,6 @@ def _stored(classifier: TextClassifier) -> tuple[dict[str, Any], dict[str, Tenso
     fitted = classifier.fitted_
     parameters = {name: value for name, value in classifier.get_params().items() if name not in _NOT_STORED}
     parameters["cell"] = classifier.cell if isinstance(classifier.cell, str) else None
-    plan = fitted.network.plan
-    own = {field.name: getattr(plan, field.name) for field in fields(plan)}
     state = fitted.network.state_dict()
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
     baselines = []
@@ -73,7 +73,7 @@ def _stored(classifier: TextClassifier) -> tuple[dict[str, Any], dict[str, Tenso
         tensors |= {f"baseline{number}.{key}": torch.from_numpy(one.copy()) for key, one in arrays.items()}
     return {
         "parameters": plain(parameters),
-        "network": plain(own | {"program": json.loads(plan.program.to_json())}),
+        "network": _plan_config(fitted.network.plan),
         "tokenizer": fitted.tokenizer.to_dict(),
         "max_length": fitted.max_length,
         "classes": classifier.classes_.tolist(),
@@ -85,10 +85,30 @@ def _stored(classifier: TextClassifier) -> tuple[dict[str, Any], dict[str, Tenso
     }, tensors
 
 
-def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tensor], path: Path) -> Loaded:
-    own = dict(config["network"])
+def _plan_config(plan: TextPlan | FineTunedPlan) -> dict[str, Any]:
+    """A network's sizes as JSON; a language model's by themselves."""
+    if isinstance(plan, FineTunedPlan):
+        return {"language": _flat(plan.language), "classes": plan.classes, "dropout": plan.dropout}
+    return _flat(plan)
+
+
+def _flat(plan: TextPlan | LanguagePlan) -> dict[str, Any]:
+    own = {field.name: getattr(plan, field.name) for field in fields(plan)}
+    found: dict[str, Any] = plain(own | {"program": json.loads(plan.program.to_json())})
+    return found
+
+
+def _plan(stored: dict[str, Any]) -> TextPlan | FineTunedPlan:
+    own = dict(stored.get("language", stored))
     program = Program.from_json(json.dumps(own.pop("program")))
-    plan = TextPlan(program=program, **own)
+    if "language" not in stored:
+        return TextPlan(program=program, **own)
+    language = LanguagePlan(program=program, **{**own, "clusters": tuple(own["clusters"])})
+    return FineTunedPlan(language, int(stored["classes"]), float(stored["dropout"]))
+
+
+def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tensor], path: Path) -> Loaded:
+    plan = _plan(config["network"])
     tokenizer = tokenizer_from_dict(config["tokenizer"])
     classes = np.array(config["classes"])
     if not isinstance(tokenizer, WordTokenizer):
@@ -107,11 +127,11 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
         arrays = {name.removeprefix(start): tensors.pop(name).numpy() for name in names}
         model = LinearText.from_parts(stored["model"], arrays)
         baselines[stored["name"]] = Baseline(model, float(stored["temperature"]))
-    network = TextNetwork(plan)
+    network = FineTunedNetwork(plan) if isinstance(plan, FineTunedPlan) else TextNetwork(plan)
     apply_tensors(network, tensors, source="model.safetensors")
     network.eval()
     parameters = dict(config["parameters"])
-    parameters["cell"] = parameters["cell"] or program
+    parameters["cell"] = parameters["cell"] or plan.program
     classifier = cls(**parameters)
     classifier.fitted_ = FittedText(
         network, tokenizer, int(config["max_length"]), tuple(map(str, config["classes"])),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gatewise.data.text.by_length import batches_by_length, parts_by_length
-from gatewise.tasks.text_classification.network import TextNetwork
+from gatewise.tasks.text_classification.network import TextReader
 
 __all__ = ["EncodedTexts", "TextObjective", "TextSource", "logits_of"]
 
@@ -67,6 +67,7 @@ class TextSource:
         batch_size: texts in a batch.
         word_dropout: which share of the words passes for unknown.
         seed: for the order.
+        unknown: the number of an unknown word.
     """
 
     batch_dim = 1
@@ -79,8 +80,9 @@ class TextSource:
         batch_size: int,
         word_dropout: float,
         seed: int,
+        unknown: int = 1,
     ) -> None:
-        self._encoded, self._codes, self._chosen = encoded, codes, chosen
+        self._encoded, self._codes, self._chosen, self._unknown = encoded, codes, chosen, unknown
         self._size, self._rate, self._seed = batch_size, word_dropout, seed
         self._steps = -(-len(chosen) // batch_size)
         self._passes = -(-_FEWEST_STEPS // self._steps)
@@ -102,7 +104,7 @@ class TextSource:
         if self._rate > 0:
             words = batch["words"].numpy()
             dropped = np.random.default_rng((self._seed, epoch, step, 1)).random(words.shape) < self._rate
-            batch["words"] = torch.from_numpy(np.where(dropped & (words > 0), 1, words))
+            batch["words"] = torch.from_numpy(np.where(dropped, self._unknown, words))
         batch["y"] = torch.from_numpy(self._codes[chosen])[None]
         return batch
 
@@ -136,15 +138,15 @@ class TextObjective:
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Log loss and accuracy on the held-back texts."""
-        if not isinstance(model, TextNetwork):
-            raise TypeError(f"a TextNetwork is expected, came {type(model).__name__}")
+        if not isinstance(model, TextReader):
+            raise TypeError(f"a TextReader is expected, came {type(model).__name__}")
         logits = torch.from_numpy(logits_of(model, self._encoded, self._held))
         codes = torch.from_numpy(self._codes[self._held])
         right = (logits.argmax(1) == codes).double().mean()
         return {"loss": float(F.cross_entropy(logits, codes)), "accuracy": float(right)}
 
 
-def logits_of(network: TextNetwork, encoded: EncodedTexts, chosen: Whole) -> NDArray[np.float64]:
+def logits_of(network: TextReader, encoded: EncodedTexts, chosen: Whole) -> NDArray[np.float64]:
     """(texts, classes) of some texts, in their order; the network in eval mode."""
     device = next(network.parameters()).device
     found = np.zeros((len(chosen), network.plan.classes))
