@@ -1,42 +1,13 @@
-"""Sentences of like length together, so that little is padded."""
+"""Sentences of like length together where nothing is learned: as many at once as memory is good for."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["batches_by_length", "parts_by_length"]
+__all__ = ["parts_by_length"]
 
 Whole = NDArray[np.int64]
-# Within so many batches sentences are sorted: enough that little is padded, few enough that batches stay mixed.
-_NEIGHBOURS = 8
-
-
-def batches_by_length(
-    lengths: Whole, chosen: Whole, size: int, generator: np.random.Generator
-) -> list[Whole]:
-    """Batches of one pass in a random order, sentences of like length together.
-
-    Args:
-        lengths: (sentences,) of all of them.
-        chosen: those to draw from.
-        size: sentences in a batch, at least 1.
-        generator: for the order.
-
-    Example:
-        >>> lengths = np.array([3, 9, 3, 9])
-        >>> batches = batches_by_length(lengths, np.arange(4), 2, np.random.default_rng(0))
-        >>> sorted(lengths[one].tolist() for one in batches)
-        [[3, 3], [9, 9]]
-    """
-    order = generator.permutation(chosen)
-    reach = size * _NEIGHBOURS
-    batches: list[Whole] = []
-    for begin in range(0, len(order), reach):
-        near = order[begin : begin + reach]
-        near = near[np.argsort(lengths[near], kind="stable")]
-        batches += [near[at : at + size] for at in range(0, len(near), size)]
-    return [batches[one] for one in generator.permutation(len(batches))]
 
 
 def parts_by_length(lengths: Whole, *, most: int = 256, most_steps: int = 2**15) -> list[Whole]:
@@ -46,6 +17,10 @@ def parts_by_length(lengths: Whole, *, most: int = 256, most_steps: int = 2**15)
         lengths: (sentences,).
         most: sentences in a part.
         most_steps: steps in a part, padding included; one longer sentence is a part of its own.
+
+    Example:
+        >>> [part.tolist() for part in parts_by_length(np.array([3, 9, 3, 50]), most_steps=20)]
+        [[0, 2], [1], [3]]
     """
     order = np.argsort(lengths, kind="stable").astype(np.int64)
     parts, begin = [], 0

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gatewise.data.text.by_length import batches_by_length, parts_by_length
+from gatewise.data.text.by_length import parts_by_length
+from gatewise.data.text.streams import length_batches
 from gatewise.tasks.classify.pooling import valid_steps
 from gatewise.tasks.tagging.encoding import EncodedSentences
 from gatewise.tasks.tagging.network import TaggerNetwork
@@ -23,6 +24,8 @@ __all__ = ["Decoded", "TagObjective", "TagSource", "Targets", "decode"]
 Whole = NDArray[np.int64]
 # An epoch has at least so many steps; few sentences are gone through several times for it.
 _FEWEST_STEPS = 20
+# Sentences of like length come together within so many batches, so that little is padded.
+_NEIGHBOURS = 8
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,9 @@ class TagSource:
         number = epoch * self._passes + step // self._steps
         if self._order is None or self._order[0] != number:
             generator = np.random.default_rng((self._seed, number))
-            found = batches_by_length(self._encoded.lengths, self._chosen, self._size, generator)
-            self._order = (number, found)
+            lengths = self._encoded.lengths[self._chosen]
+            found = length_batches(lengths, self._size, generator=generator, neighbours=_NEIGHBOURS)
+            self._order = (number, [self._chosen[one] for one in found])
         chosen = self._order[1][step % self._steps]
         batch = self._encoded.batch(chosen)
         rows, there = self._encoded.rows(chosen)

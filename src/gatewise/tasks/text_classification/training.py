@@ -12,13 +12,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gatewise.data.text.by_length import batches_by_length, parts_by_length
+from gatewise.data.text.by_length import parts_by_length
+from gatewise.data.text.streams import length_batches
 from gatewise.tasks.text_classification.network import TextReader
 
 __all__ = ["EncodedTexts", "TextObjective", "TextSource", "logits_of"]
 
 Whole = NDArray[np.int64]
-_FEWEST_STEPS = 20
+_FEWEST_STEPS, _NEIGHBOURS = 20, 8
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,9 @@ class TextSource:
         number = epoch * self._passes + step // self._steps
         if self._order is None or self._order[0] != number:
             generator = np.random.default_rng((self._seed, number))
-            own = batches_by_length(self._encoded.lengths, self._chosen, self._size, generator)
-            self._order = (number, own)
+            lengths = self._encoded.lengths[self._chosen]
+            own = length_batches(lengths, self._size, generator=generator, neighbours=_NEIGHBOURS)
+            self._order = (number, [self._chosen[one] for one in own])
         chosen = self._order[1][step % self._steps]
         batch = self._encoded.batch(chosen)
         if self._rate > 0:
