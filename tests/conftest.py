@@ -38,6 +38,8 @@ LONG = (
     "tests/tasks/test_update.py", "tests/cli/test_anomaly_cli.py", "tests/cli/test_classify.py",
     "tests/cli/test_forecast_options.py", "tests/cli/test_records.py", "tests/tasks/anomaly/test_bad_input.py",
     "tests/tasks/classify/test_bad_input.py", "tests/tasks/classify/test_streaming.py",
+    "tests/cli/test_tag.py", "tests/tasks/tagging/test_tagger.py",
+    "tests/tasks/text_classification/test_classifier.py", "tests/tasks/text_classification/test_finetuning.py",
 )  # fmt: skip
 
 

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from gatewise import cells, data, engines, errors, nn, spec, store, tasks, train
     from gatewise.nn import explain
     from gatewise.spec import cell
-    from gatewise.tasks import AnomalyDetector, Forecaster, LanguageModel, SequenceClassifier
+    from gatewise.tasks import (
+        AnomalyDetector,
+        Forecaster,
+        LanguageModel,
+        SequenceClassifier,
+        SequenceTagger,
+        TextClassifier,
+    )
 
 __version__ = "0.1.0"
 
@@ -29,6 +36,8 @@ _FROM: dict[str, str] = {
     "Forecaster": "gatewise.tasks",
     "LanguageModel": "gatewise.tasks",
     "SequenceClassifier": "gatewise.tasks",
+    "SequenceTagger": "gatewise.tasks",
+    "TextClassifier": "gatewise.tasks",
     "cell": "gatewise.spec",
     "explain": "gatewise.nn",
 }
@@ -39,6 +48,8 @@ __all__ = [
     "Forecaster",
     "LanguageModel",
     "SequenceClassifier",
+    "SequenceTagger",
+    "TextClassifier",
     "__version__",
     "cell",
     "cells",

@@ -460,3 +460,38 @@ def test_fit_is_what_the_package_offers():
     import gatewise.train
 
     assert gatewise.train.fit is fit
+
+
+class Factored(torch.nn.Linear):
+    """A layer whose bias learns at a tenth of the rate."""
+
+    def rate_factors(self) -> dict[str, float]:
+        """What the loop multiplies rates by."""
+        return {"bias": 0.1}
+
+
+def test_single_parameters_may_learn_at_rates_of_their_own() -> None:
+    class Once:
+        def steps_per_epoch(self) -> int:
+            return 1
+
+        def batch(self, epoch: int, step: int) -> dict[str, torch.Tensor]:
+            return {"x": torch.ones(1, 1)}
+
+    class Sum:
+        def loss(self, model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+            return model(batch["x"]).sum()
+
+        def validate(self, model: torch.nn.Module) -> dict[str, float]:
+            return {"loss": 0.0}
+
+    model = Factored(1, 1)
+    before = [one.detach().clone() for one in (model.weight, model.bias)]
+    config = TrainConfig(
+        max_epochs=1, learning_rate=0.5, schedule="constant", optimizer="sgd", momentum=0, gradient_clip=None,
+        keep_best=False, device="cpu", precision="float32",
+    )  # fmt: skip
+    fit(model, Sum(), Once(), config)
+    # Both gradients are 1.
+    torch.testing.assert_close(before[0] - model.weight.detach(), torch.full((1, 1), 0.5))
+    torch.testing.assert_close(before[1] - model.bias.detach(), torch.full((1,), 0.05))

@@ -22,6 +22,8 @@ gatewise evaluate runs/sales newer.csv --id shop --time day --target sold --star
 gatewise evaluate runs/machine newer.csv --labels spans.json
 
 gatewise evaluate runs/payments june.csv
+gatewise evaluate runs/names eng.testb
+
 gatewise evaluate runs/novel newer.txt
 """
 
@@ -47,6 +49,7 @@ def evaluate(
     group: Annotated[
         str | None, typer.Option(help="Column of the independent units, for a classifier's standard errors.")
     ] = None,
+    text: Annotated[str | None, typer.Option(help="Column with the text, for a text classifier.")] = None,
     ignore: Annotated[
         list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
     ] = None,
@@ -58,6 +61,16 @@ def evaluate(
     from gatewise.cli.kinds import ANOMALY, CLASSIFIER, RECORDS, kind_of, refuse_options
     """Compare with what came, beside the trivial methods: forecasts, classes, a detector's alarms, or a text."""
     from gatewise.cli.kinds import ANOMALY, CLASSIFIER, LANGUAGE, kind_of, refuse_options
+    """Compare with what came, beside the trivial methods: forecasts, classes, tags, a detector's alarms, or a text."""
+    from gatewise.cli.kinds import (
+        ANOMALY,
+        CLASSIFIER,
+        LANGUAGE,
+        TAGGER,
+        TEXT_CLASSIFIER,
+        kind_of,
+        refuse_options,
+    )
 
     kind = kind_of(model)
     if kind == LANGUAGE:
@@ -72,7 +85,7 @@ def evaluate(
     if kind == CLASSIFIER:
         from gatewise.cli.fit_classify import ClassifyColumns, evaluate_classifier
 
-        refuse_options(kind, every=every, target=target, labels=labels)
+        refuse_options(kind, every=every, target=target, labels=labels, text=text)
         columns = ClassifyColumns(identity, stamp, label, group, tuple(ignore or ()))
         evaluate_classifier(model, data, out, columns)
         return
@@ -88,10 +101,28 @@ def evaluate(
     if kind == ANOMALY:
         from gatewise.cli.anomaly_commands import evaluate_detector
 
-        refuse_options(kind, every=every, target=target, label=label, group=group)
+        refuse_options(kind, every=every, target=target, label=label, group=group, text=text)
         evaluate_detector(model, data, labels, start, out, identity, stamp, tuple(ignore or ()))
         return
-    refuse_options(kind, labels=labels, label=label, group=group)
+    if kind == TAGGER:
+        from gatewise.cli.fit_tag import evaluate_tagger
+
+        refuse_options(
+            kind, start=start, every=every, target=target, labels=labels, label=label, group=group, id=identity,
+            time=stamp, ignore=ignore or None, text=text,
+        )  # fmt: skip
+        evaluate_tagger(model, data, out)
+        return
+    if kind == TEXT_CLASSIFIER:
+        from gatewise.cli.fit_text import evaluate_texts
+
+        refuse_options(
+            kind, start=start, every=every, target=target, labels=labels, group=group, id=identity, time=stamp,
+            ignore=ignore or None,
+        )  # fmt: skip
+        evaluate_texts(model, data, out, text, label)
+        return
+    refuse_options(kind, labels=labels, label=label, group=group, text=text)
     from gatewise.cli.source import Columns, open_source
     from gatewise.store import atomic_write
     from gatewise.tasks import Forecaster

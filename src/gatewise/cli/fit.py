@@ -9,6 +9,7 @@ import typer
 
 from gatewise.cli import fit_anomaly, fit_records
 from gatewise.cli import fit_anomaly, fit_language
+from gatewise.cli import fit_anomaly, fit_language, fit_tag, fit_text
 from gatewise.errors import ArgumentError
 
 __all__ = ["app"]
@@ -31,6 +32,8 @@ gatewise fit forecast shops.csv --future price --static region --categorical kin
 app.command("anomaly", epilog=fit_anomaly.EXAMPLES)(fit_anomaly.anomaly)
 app.command("records", epilog=fit_records.EXAMPLES)(fit_records.records)
 app.command("lm", epilog=fit_language.EXAMPLES)(fit_language.language)
+app.command("tag", epilog=fit_tag.EXAMPLES)(fit_tag.tag)
+app.command("classify-text", epilog=fit_text.EXAMPLES)(fit_text.classify_text)
 
 
 @app.callback()

@@ -11,8 +11,10 @@ __all__ = ["ANOMALY", "CLASSIFIER", "RECORDS", "kind_of", "refuse_options"]
 
 ANOMALY, CLASSIFIER, RECORDS = "anomaly-detector", "classifier", "record-detector"
 __all__ = ["ANOMALY", "CLASSIFIER", "LANGUAGE", "kind_of", "refuse_options"]
+__all__ = ["ANOMALY", "CLASSIFIER", "LANGUAGE", "TAGGER", "TEXT_CLASSIFIER", "kind_of", "refuse_options"]
 
 ANOMALY, CLASSIFIER, LANGUAGE = "anomaly-detector", "classifier", "language-model"
+TAGGER, TEXT_CLASSIFIER = "tagger", "text-classifier"
 
 
 def kind_of(model: Path) -> str:

@@ -27,6 +27,7 @@ gatewise predict runs/activity newer.csv --out classes.csv
 gatewise predict runs/machine machine.csv --out scores.csv
 
 gatewise predict runs/payments june.csv --out alarms.csv
+gatewise predict runs/names sentences.txt --out tagged.conll
 """
 
 
@@ -50,6 +51,7 @@ def predict(
     ] = None,
     stamp: Annotated[str | None, typer.Option("--time", help="Column with the stamp [dim](ds)[/].")] = None,
     target: Annotated[str | None, typer.Option(help="Column to forecast [dim](y)[/].")] = None,
+    text: Annotated[str | None, typer.Option(help="Column with the text, for a text classifier.")] = None,
     ignore: Annotated[
         list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
     ] = None,
@@ -60,6 +62,15 @@ def predict(
     """
     from gatewise.cli.kinds import ANOMALY, CLASSIFIER, RECORDS, kind_of, refuse_options
     from gatewise.cli.kinds import ANOMALY, CLASSIFIER, LANGUAGE, kind_of, refuse_options
+    from gatewise.cli.kinds import (
+        ANOMALY,
+        CLASSIFIER,
+        LANGUAGE,
+        TAGGER,
+        TEXT_CLASSIFIER,
+        kind_of,
+        refuse_options,
+    )
 
     kind = kind_of(model)
     if kind == LANGUAGE:
@@ -69,7 +80,7 @@ def predict(
     if kind == CLASSIFIER:
         from gatewise.cli.fit_classify import ClassifyColumns, predict_classes
 
-        refuse_options(kind, horizon=horizon, target=target, future=future)
+        refuse_options(kind, horizon=horizon, target=target, future=future, text=text)
         predict_classes(model, data, out, ClassifyColumns(identity, stamp, ignore=tuple(ignore or ())))
         return
     if kind == RECORDS:
@@ -83,9 +94,39 @@ def predict(
     if kind == ANOMALY:
         from gatewise.cli.anomaly_commands import predict_anomalies
 
-        refuse_options(kind, horizon=horizon, target=target, future=future)
+        refuse_options(kind, horizon=horizon, target=target, future=future, text=text)
         predict_anomalies(model, data, out, identity, stamp, tuple(ignore or ()))
         return
+    if kind == TAGGER:
+        from gatewise.cli.fit_tag import predict_tags
+
+        refuse_options(
+            kind,
+            horizon=horizon,
+            target=target,
+            future=future,
+            id=identity,
+            time=stamp,
+            ignore=ignore or None,
+            text=text,
+        )
+        predict_tags(model, data, out)
+        return
+    if kind == TEXT_CLASSIFIER:
+        from gatewise.cli.fit_text import predict_texts
+
+        refuse_options(
+            kind,
+            horizon=horizon,
+            target=target,
+            future=future,
+            id=identity,
+            time=stamp,
+            ignore=ignore or None,
+        )
+        predict_texts(model, data, out, text)
+        return
+    refuse_options(kind, text=text)
     from gatewise.cli.source import Columns, open_future, open_source
     from gatewise.data.files import csv_bytes, write_table
     from gatewise.tasks import Forecaster

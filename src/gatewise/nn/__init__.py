@@ -9,6 +9,7 @@ Example:
 """
 
 from gatewise.nn.bidirectional import Bidirectional
+from gatewise.nn.crf import CRF
 from gatewise.nn.prepare import prepare
 from gatewise.nn.recurrent import Recurrent, explain
 from gatewise.nn.state import RecurrentState
@@ -16,6 +17,7 @@ from gatewise.nn.torch_like import GRU, LSTM, RNN
 from gatewise.nn.torch_like_cells import GRUCell, LSTMCell, RNNCell
 
 __all__ = [
+    "CRF",
     "GRU",
     "LSTM",
     "RNN",

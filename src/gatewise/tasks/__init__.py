@@ -4,5 +4,14 @@ from gatewise.tasks.anomaly import AnomalyDetector
 from gatewise.tasks.classify import SequenceClassifier
 from gatewise.tasks.forecast import Forecaster
 from gatewise.tasks.language import LanguageModel
+from gatewise.tasks.tagging import SequenceTagger
+from gatewise.tasks.text_classification import TextClassifier
 
-__all__ = ["AnomalyDetector", "Forecaster", "LanguageModel", "SequenceClassifier"]
+__all__ = [
+    "AnomalyDetector",
+    "Forecaster",
+    "LanguageModel",
+    "SequenceClassifier",
+    "SequenceTagger",
+    "TextClassifier",
+]

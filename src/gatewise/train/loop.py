@@ -41,7 +41,8 @@ def fit(
     process takes its share of every batch.
 
     Args:
-        model: what is trained, weights in float32 or float64.
+        model: what is trained, weights in float32 or float64. An optional method `rate_factors() -> dict[str, float]`
+            says what single parameters' learning rates are multiplied by (discriminative fine-tuning).
         objective: the loss and the validation.
         batches: the training data, a pure function of (epoch, step).
         config: all else.

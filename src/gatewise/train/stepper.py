@@ -60,8 +60,13 @@ class Stepper:
         config: TrainConfig,
         placement: Placement,
     ) -> None:
-        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.optimizer = make_optimizer(self.parameters, config)
+        named = [(name, one) for name, one in model.named_parameters() if one.requires_grad]
+        self.parameters = [parameter for _, parameter in named]
+        tell = getattr(model, "rate_factors", None)
+        factors: Mapping[str, float] = tell() if callable(tell) else {}
+        self.optimizer = make_optimizer(
+            self.parameters, config, [factors.get(name, 1.0) for name, _ in named]
+        )
         self.averaging = make_averaging(self.parameters, config)
         self._rate_factor = getattr(batches, "rate_factor", None)
         self._objective, self._batches, self._placement = objective, batches, placement
@@ -96,7 +101,7 @@ class Stepper:
         if callable(self._rate_factor):
             rate = rate * self._rate_factor(epoch, position)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         self.optimizer.zero_grad(set_to_none=True)
         weight = 1.0
         if self._placement.world > 1:

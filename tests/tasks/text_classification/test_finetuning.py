@@ -1,0 +1,115 @@
+"""A language model becomes a classifier: its weights are taken, lower layers move less, layers are set free in turn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from gatewise import train
+from gatewise.errors import ArgumentError
+from gatewise.tasks import LanguageModel, TextClassifier
+from gatewise.tasks.text_classification.finetuning import FineTunedNetwork, FineTunedPlan
+from tests.tasks.text_classification.films import films, small
+
+X, Y = films(60)
+
+
+@pytest.fixture(scope="module")
+def language(tmp_path_factory):
+    """The folder of a language model over the words of the same texts."""
+    model = LanguageModel(
+        level="word", split="simple", lowercase=True, hidden_size=12, num_layers=2, embedding_size=12, min_count=1,
+        max_epochs=2, batch_size=4, window=10, random_state=0, progress=False,
+    )  # fmt: skip
+    path = tmp_path_factory.mktemp("language") / "model"
+    model.fit("\n".join(X) + "\n").save(path)
+    return path
+
+
+def network_of(language) -> tuple[FineTunedNetwork, LanguageModel]:
+    """A classifier's network with the language model's weights."""
+    model = LanguageModel.load(language)
+    network = FineTunedNetwork(FineTunedPlan(model.fitted_.network.plan, 2, 0.1))
+    network.take(model.fitted_.network)
+    return network, model
+
+
+def test_weights_are_taken_and_texts_read_as_the_language_model_reads_them(language) -> None:
+    network, model = network_of(language)
+    codes = torch.from_numpy(model.fitted_.tokenizer.encode("the film is dull"))[:, None]
+    network.eval()
+    own = network.vectors(codes)
+    for layer in network.reader.layers:
+        own = layer(own)[0]
+    torch.testing.assert_close(own, model.fitted_.network.eval()(codes)[0])
+
+
+def test_lower_layers_move_less_and_are_set_free_in_turn(language) -> None:
+    network, _ = network_of(language)
+    groups = network.groups()
+    assert [one[0].split(".")[0] for one in groups] == ["head", "reader", "reader", "reader"]
+    assert sorted(name for one in groups for name in one) == sorted(
+        name for name, _ in network.named_parameters()
+    )
+    factors = network.rate_factors()
+    assert [factors[one[0]] for one in groups] == pytest.approx([1, 1 / 2.6, 1 / 2.6**2, 1 / 2.6**3])
+    network.free(2)
+    free = {name for name, one in network.named_parameters() if one.requires_grad}
+    assert free == {*groups[0], *groups[1]}
+
+
+def test_it_learns_in_stages_and_is_saved(language, tmp_path) -> None:
+    model = small(
+        language_model=language, max_epochs=12, learning_rate=5e-2, patience=None,
+        checkpoint_folder=tmp_path / "checkpoints",
+    ).fit(X, Y)  # fmt: skip
+    assert [row["stage"] for row in model.history_] == [1, 2, 3, *[4] * 9]
+    assert [row["epoch"] for row in model.history_] == list(range(1, 13))
+    assert model.best_epoch_ >= 4
+    test = films(30, seed=1)
+    evaluation = model.evaluate(*test)
+    assert evaluation.scores["lstm"].accuracy > 0.9
+    assert all(one.complete for one in model.attributions(test[0][:3]))
+    model.save(tmp_path / "model")
+    loaded = TextClassifier.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_proba(test[0]), model.predict_proba(test[0]))
+    assert loaded.language_model is None
+
+
+def test_only_the_head_moves_in_the_first_stage(language, monkeypatch) -> None:
+    seen: list[dict[str, torch.Tensor]] = []
+    model = small(language_model=language, max_epochs=4)
+    monkeypatch.setattr("gatewise.tasks.text_classification.finetuning.train", _Recording(train, seen))
+    model.fit(X, Y)
+    first, second = seen[0], seen[1]
+    moved = {name for name in first if not torch.equal(first[name], second[name])}
+    assert moved
+    assert all(name.startswith("head.") for name in moved)
+    last = {name for name in first if not torch.equal(first[name], model.fitted_.network.state_dict()[name])}
+    assert "reader.embedding" in last
+
+
+class _Recording:
+    """The training package, which notes a network's weights before each fit."""
+
+    def __init__(self, package, seen) -> None:
+        self._package, self._seen = package, seen
+
+    def __getattr__(self, name):
+        return getattr(self._package, name)
+
+    def fit(self, network, *arguments, **options):
+        self._seen.append({name: one.detach().clone() for name, one in network.state_dict().items()})
+        return self._package.fit(network, *arguments, **options)
+
+
+def test_a_language_model_over_characters_is_refused(tmp_path) -> None:
+    model = LanguageModel(
+        level="character", hidden_size=4, num_layers=1, max_epochs=1, random_state=0, progress=False
+    )
+    model.fit("\n".join(X) + "\n").save(tmp_path / "model")
+    with pytest.raises(ArgumentError, match="language_model: one over words is expected"):
+        small(language_model=tmp_path / "model").fit(X, Y)
+    with pytest.raises(ArgumentError, match="vectors: a language model brings its own"):
+        small(language_model=tmp_path / "model", vectors="some.txt").fit(X, Y)
