@@ -8,6 +8,7 @@ Example:
     <All keys matched successfully>
 """
 
+from gatewise.nn.attention import Attention, Memory
 from gatewise.nn.bidirectional import Bidirectional
 from gatewise.nn.prepare import prepare
 from gatewise.nn.recurrent import Recurrent, explain
@@ -19,9 +20,11 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Attention",
     "Bidirectional",
     "GRUCell",
     "LSTMCell",
+    "Memory",
     "RNNCell",
     "Recurrent",
     "RecurrentState",
