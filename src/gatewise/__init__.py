@@ -16,10 +16,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gatewise import cells, data, engines, errors, nn, spec, store, tasks, train
+    from gatewise import cells, data, decode, engines, errors, nn, spec, store, tasks, train
     from gatewise.nn import explain
     from gatewise.spec import cell
-    from gatewise.tasks import AnomalyDetector, Forecaster, SequenceClassifier
+    from gatewise.tasks import AnomalyDetector, Forecaster, SequenceClassifier, Summarizer, Translator
 
 __version__ = "0.1.0"
 
@@ -28,19 +28,24 @@ _FROM: dict[str, str] = {
     "AnomalyDetector": "gatewise.tasks",
     "Forecaster": "gatewise.tasks",
     "SequenceClassifier": "gatewise.tasks",
+    "Summarizer": "gatewise.tasks",
+    "Translator": "gatewise.tasks",
     "cell": "gatewise.spec",
     "explain": "gatewise.nn",
 }
-_SUBPACKAGES = ("cells", "data", "engines", "errors", "nn", "spec", "store", "tasks", "train")
+_SUBPACKAGES = ("cells", "data", "decode", "engines", "errors", "nn", "spec", "store", "tasks", "train")
 
 __all__ = [
     "AnomalyDetector",
     "Forecaster",
     "SequenceClassifier",
+    "Summarizer",
+    "Translator",
     "__version__",
     "cell",
     "cells",
     "data",
+    "decode",
     "engines",
     "errors",
     "explain",

@@ -3,5 +3,6 @@
 from gatewise.tasks.anomaly import AnomalyDetector
 from gatewise.tasks.classify import SequenceClassifier
 from gatewise.tasks.forecast import Forecaster
+from gatewise.tasks.seq2seq import Summarizer, Translator
 
-__all__ = ["AnomalyDetector", "Forecaster", "SequenceClassifier"]
+__all__ = ["AnomalyDetector", "Forecaster", "SequenceClassifier", "Summarizer", "Translator"]
