@@ -20,6 +20,8 @@ gatewise evaluate runs/first beijing-air
 gatewise evaluate runs/sales newer.csv --id shop --time day --target sold --start 2024-06-01 --out metrics.json
 
 gatewise evaluate runs/machine newer.csv --labels spans.json
+
+gatewise evaluate runs/en-de test.en --targets test.de
 """
 
 
@@ -48,11 +50,31 @@ def evaluate(
     labels: Annotated[
         str | None, typer.Option(help="For a detector: a column of marks, or a file of spans (JSON, CSV).")
     ] = None,
+    targets: Annotated[
+        str | None, typer.Option(help="For texts: a file with what is expected for each line.")
+    ] = None,
+    source_column: Annotated[
+        str | None,
+        typer.Option(help="For texts: the sources' column, where columns have names [dim](source)[/]."),
+    ] = None,
+    target_column: Annotated[
+        str | None, typer.Option(help="For texts: the targets' column [dim](target)[/].")
+    ] = None,
 ) -> None:
     """Compare with what came, beside the trivial methods: forecasts, classes of sequences, or a detector's alarms."""
-    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, kind_of, refuse_options
+    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, TEXT_PAIRS, kind_of, refuse_options
 
     kind = kind_of(model)
+    if kind in TEXT_PAIRS:
+        from gatewise.cli.text_models import evaluate_texts
+
+        refuse_options(kind, start=start, every=every, target=target, label=label, group=group, labels=labels,
+                       id=identity, time=stamp, ignore=ignore)  # fmt: skip
+        evaluate_texts(
+            kind, model, data, targets, out, (source_column or "source", target_column or "target")
+        )
+        return
+    refuse_options(kind, targets=targets, **{"source-column": source_column, "target-column": target_column})
     if kind == CLASSIFIER:
         from gatewise.cli.fit_classify import ClassifyColumns, evaluate_classifier
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gatewise.cli import fit_anomaly
+from gatewise.cli import fit_anomaly, fit_texts
 from gatewise.errors import ArgumentError
 
 __all__ = ["app"]
@@ -28,6 +28,8 @@ gatewise fit forecast shops.csv --future price --static region --categorical kin
 
 
 app.command("anomaly", epilog=fit_anomaly.EXAMPLES)(fit_anomaly.anomaly)
+app.command("translate", epilog=fit_texts.TRANSLATE_EXAMPLES)(fit_texts.texts)
+app.command("summarize", epilog=fit_texts.SUMMARIZE_EXAMPLES)(fit_texts.texts)
 
 
 @app.callback()

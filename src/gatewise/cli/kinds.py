@@ -7,9 +7,11 @@ from typing import Any
 
 from gatewise.errors import ArgumentError
 
-__all__ = ["ANOMALY", "CLASSIFIER", "kind_of", "refuse_options"]
+__all__ = ["ANOMALY", "CLASSIFIER", "TEXT_PAIRS", "kind_of", "refuse_options"]
 
 ANOMALY, CLASSIFIER = "anomaly-detector", "classifier"
+# Models that say a text for a text.
+TEXT_PAIRS = ("translator", "summarizer")
 
 
 def kind_of(model: Path) -> str:

@@ -24,6 +24,8 @@ gatewise predict runs/shops shops.csv --future next_fortnight.csv
 gatewise predict runs/activity newer.csv --out classes.csv
 
 gatewise predict runs/machine machine.csv --out scores.csv
+
+gatewise predict runs/en-de news.en --out news.de
 """
 
 
@@ -50,14 +52,30 @@ def predict(
     ignore: Annotated[
         list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
     ] = None,
+    source_column: Annotated[
+        str | None,
+        typer.Option(help="For texts: what they are called where columns have names [dim](source)[/]."),
+    ] = None,
+    n_best: Annotated[
+        int | None, typer.Option(help="For texts: how many for each, as JSON lines with their scores.")
+    ] = None,
 ) -> None:
     """Forecast the steps after the last row of each series, say what each sequence is, or score every row.
 
     The kind of the model folder decides.
     """
-    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, kind_of, refuse_options
+    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, TEXT_PAIRS, kind_of, refuse_options
 
     kind = kind_of(model)
+    if kind in TEXT_PAIRS:
+        from gatewise.cli.text_models import predict_texts
+
+        refuse_options(
+            kind, horizon=horizon, target=target, future=future, id=identity, time=stamp, ignore=ignore
+        )
+        predict_texts(kind, model, data, out, column=source_column, n_best=n_best)
+        return
+    refuse_options(kind, **{"source-column": source_column, "n-best": n_best})
     if kind == CLASSIFIER:
         from gatewise.cli.fit_classify import ClassifyColumns, predict_classes
 

@@ -13,7 +13,7 @@ WORDS = {
     "Hund": "dog", "und": "and", "klein": "small",
 }  # fmt: skip
 FAST = {
-    "hidden_size": 32, "tokens": "word", "learning_rate": 0.01, "dropout": 0.0, "batch_size": 16, "max_epochs": 15,
+    "hidden_size": 32, "tokens": "word", "learning_rate": 0.02, "dropout": 0.0, "batch_size": 16, "max_epochs": 15,
     "patience": None, "random_state": 0, "progress": False, "beam_size": 3,
 }  # fmt: skip
 

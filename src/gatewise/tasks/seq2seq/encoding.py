@@ -173,7 +173,7 @@ def fit_coder(
         min_count: words (or pairs of subwords) that come less often have no number of their own.
         lowercase: whether letters are made small, on both sides.
         shared: whether both sides have one vocabulary.
-        copy, max_source, max_target: as in `Coder`; the lengths come down to the longest that there is.
+        copy, max_source, max_target: as in `Coder`.
     """
 
     def learn(texts: Sequence[str]) -> Tokenizer:
@@ -187,11 +187,7 @@ def fit_coder(
 
     source = learn([*sources, *targets] if shared else sources)
     target = source if shared else learn(targets)
-    longest = (
-        max(len(one.encode(text)) for text in texts) for one, texts in ((source, sources), (target, targets))
-    )
-    read, written = longest
-    return Coder(source, target, copy, max(1, min(max_source, read)), max(1, min(max_target, written)))
+    return Coder(source, target, copy, max_source, max_target)
 
 
 def check_texts(name: str, texts: Any) -> list[str]:

@@ -28,6 +28,8 @@ __all__ = ["FitResult", "Options", "Texts", "fit_pairs"]
 
 Whole = NDArray[np.int64]
 _WARMUP_STEPS = 100
+# ... and never more than one step in so many.
+_WARMUP_SHARE = 10
 # Averaged weights translate better than the last ones; memory of some thousand steps.
 _EMA_DECAY = 0.999
 _CHOICES = {"attention": SCORES, "feeding": FEEDINGS, "tokens": TOKENS}
@@ -165,9 +167,12 @@ def fit_pairs(texts: Texts, options: Options) -> FitResult:
         torch.manual_seed(options.train.seed)
         network = Seq2SeqNetwork(plan)
     source = PairSource(pairs, kept, options.batch_size, options.train.seed)
+    config = options.train
+    most = config.max_epochs * source.steps_per_epoch() // _WARMUP_SHARE
+    config = dataclasses.replace(config, warmup_steps=min(config.warmup_steps, most))
     objective = PairObjective(pairs, held, options.label_smoothing, options.coverage, network=f"{plan}")
     progress = train.choose(silent=not options.progress)
-    history = train.fit(network, objective, source, options.train, progress=progress)
+    history = train.fit(network, objective, source, config, progress=progress)
     network.eval()
     fitted = Fitted(
         network=network, coder=coder, lexicon=learn_lexicon(own_sources, own_targets) if texts.lexicon else {},

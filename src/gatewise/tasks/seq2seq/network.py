@@ -122,7 +122,7 @@ class Seq2SeqNetwork(nn.Module):
         weights = trace.weights[there]
         if self.switch is not None:
             copies = batch["copies"].t()[sentence]
-            copied = (weights.float() * (copies == target[:, None])).sum(-1)
+            copied = (_wide(weights) * (copies == target[:, None])).sum(-1)
             speaks, copying = self._switch(trace, embedded, there)
             spoken = (speaks + spoken).masked_fill(~known, -torch.inf)
             # What cannot be copied costs a log of next to nothing, not infinity.
@@ -155,7 +155,7 @@ class Seq2SeqNetwork(nn.Module):
             rows = log_probs.shape[0]
             each = state.copies.repeat_interleave(rows // len(state.copies), dim=0)
             mixed = F.pad((log_probs + speaks[:, None]).exp(), (0, state.extra))
-            shares = weights.float() * copying.exp()[:, None]
+            shares = _wide(weights) * copying.exp()[:, None]
             log_probs = mixed.scatter_add(1, each, shares).log()
         return Step(log_probs, state._replace(decoder=trace.state), weights)
 
@@ -176,10 +176,15 @@ class Seq2SeqNetwork(nn.Module):
     def _words(self, hidden: Float[Tensor, "rows features"]) -> Float[Tensor, "rows vocabulary"]:
         """Log-probabilities of the vocabulary's words."""
         weight = self.tables[-1].weight if self.weight is None else self.weight
-        return F.linear(hidden, weight, self.bias).float().log_softmax(-1)
+        return _wide(F.linear(hidden, weight, self.bias)).log_softmax(-1)
 
     def _switch(self, trace: Trace, embedded: Tensor, there: Tensor | None) -> tuple[Tensor, Tensor]:
         """Log-probabilities to speak a word and to copy one (See et al. 2017, equation 8)."""
         read = torch.cat([trace.context, trace.output, embedded], dim=-1)
-        logit = self.switch(read if there is None else read[there])[..., 0].float()  # type: ignore[misc]
+        logit = _wide(self.switch(read if there is None else read[there])[..., 0])  # type: ignore[misc]
         return F.logsigmoid(logit), F.logsigmoid(-logit)
+
+
+def _wide(one: Tensor) -> Tensor:
+    """At least float32: sums over a vocabulary lose too much in half precision."""
+    return one if one.dtype == torch.float64 else one.float()

@@ -13,6 +13,7 @@ from gatewise.data.text import tokenizer_from_dict
 from gatewise.errors import StoreError
 from gatewise.spec import Program
 from gatewise.store import apply_tensors, load_model, save_model
+from gatewise.tasks.base import Estimator
 from gatewise.tasks.seq2seq.card import TextNotes, card_text
 from gatewise.tasks.seq2seq.encoding import SPECIALS, Coder
 from gatewise.tasks.seq2seq.fitted import Fitted
@@ -28,7 +29,7 @@ __all__ = ["load_pairs_model", "save_pairs_model"]
 # Where it runs and how it tells of it is the loading side's business.
 _NOT_STORED = ("checkpoint_folder", "random_state", "cell", "device")
 _FOUND = ("history_", "best_epoch_", "stopped_", "fit_seconds_", "validation_")
-Loaded = TypeVar("Loaded", bound="SequenceToSequence")
+Loaded = TypeVar("Loaded", bound=Estimator)
 
 
 def save_pairs_model(model: SequenceToSequence, path: Path, notes: TextNotes | None = None) -> None:
@@ -69,8 +70,9 @@ def load_pairs_model(cls: type[Loaded], path: Path) -> Loaded:
     Raises:
         StoreError: the folder holds something else, or its content does not fit together.
     """
-    stored = load_model(path, kind=cls.KIND)
-    with restoring(path, f"a {cls.KIND}"):
+    kind = str(cls.KIND)  # type: ignore[attr-defined]
+    stored = load_model(path, kind=kind)
+    with restoring(path, f"a {kind}"):
         return _restored(cls, stored.config, dict(stored.tensors))
 
 

@@ -85,8 +85,8 @@ class Translator(SequenceToSequence):
     References:
         Bahdanau et al. 2015, "Neural machine translation by jointly learning to align and translate"; Luong et al.
         2015, "Effective approaches to attention-based neural machine translation"; Sennrich et al. 2016, "Neural
-        machine translation of rare words with subword units"; See et al. 2017, "Get to the point"; Wu et al. 2016, "Google's
-        neural machine translation system".
+        machine translation of rare words with subword units"; See et al. 2017, "Get to the point"; Wu et al. 2016,
+        "Google's neural machine translation system".
     """
 
     KIND = "translator"
