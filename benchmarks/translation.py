@@ -14,6 +14,8 @@ The protocol, the same for every method:
   BLEU-4 without further tokenisation, as multi-bleu.perl counts it. Beside it sacreBLEU (13a, mixed case) and chrF of
   the text as it is. Signatures are stored with the numbers.
 
+What is said, good and bad, is printed and kept beside the results; no text of the set is in the lines of results.
+
 Needs `pip install 'gatewise[text]' sacremoses`.
 """
 
@@ -21,10 +23,12 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import json
 from pathlib import Path
 
 from gatewise.tasks import Translator
 from gatewise.tasks.seq2seq.baselines import learn_lexicon, word_by_word
+from gatewise.tasks.seq2seq.evaluation import TextEvaluation, judge_translations
 from gatewise.tasks.seq2seq.metrics import bleu, chrf
 
 try:
@@ -76,6 +80,16 @@ def scores(said: list[str], expected: list[str], language: str, prefix: str) -> 
     return found | {f"{prefix}{name}_signature": one.signature for name, one in counted.items()}
 
 
+def keep_examples(path: Path, evaluation: TextEvaluation) -> None:
+    """Print the best and the worst, and keep them beside the results: the sets' texts are in no line of results."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = {kind: [vars(one) for one in getattr(evaluation, kind)] for kind in ("best", "worst")}
+    path.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    for kind, examples in kept.items():
+        for one in examples:
+            print(f"{kind}: expected {one['expected']!r}, said {one['said']!r} ({one['score']})")
+
+
 def main() -> None:
     """Run what is not done yet and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -86,6 +100,9 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, help="fit to so many of the training pairs only")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings to change")
     parser.add_argument("--quick", action="store_true", help="one epoch on 500 pairs, to see that it runs")
+    parser.add_argument(
+        "--max-time", type=float, help="seconds that a training may take, resumptions included"
+    )
     parser.add_argument("--stop-after", type=float, help="seconds after which no further run is begun")
     arguments = parser.parse_args()
     folder = data_folder() / "machine-translation" / "multi30k-en-de"
@@ -110,6 +127,7 @@ def main() -> None:
                 random_state=seed,
                 checkpoint_folder=arguments.out / "checkpoints" / name,
                 progress=False,
+                max_time=arguments.max_time,
             )
             held = (
                 (read(folder, "val", one), read(folder, "val", other)) if arguments.part == "test" else None
@@ -124,16 +142,22 @@ def main() -> None:
                 else [word_by_word(text, lexicon) for text in texts]
             )  # fmt: skip
             found |= scores(said, expected, other, f"{part}_")
-            found[f"{part}_examples"] = [
-                list(row) for row in zip(texts[:5], expected[:5], said[:5], strict=True)
-            ]
+            if model is not None:
+                evaluation = judge_translations(model.fitted_, texts, expected, said)
+                keep_examples(arguments.out / f"examples-{name}-{part}.json", evaluation)
         if model is not None:
             best = model.history_[model.best_epoch_ - 1]
             found |= {"fit_seconds": round(model.fit_seconds_, 1), "epochs": len(model.history_),
                       "stopped": model.stopped_, "perplexity": best["validation_perplexity"]}  # fmt: skip
         return found
 
-    settings = {"part": arguments.part, "quick": arguments.quick, "limit": limit, "model": own}
+    settings = {
+        "part": arguments.part,
+        "quick": arguments.quick,
+        "limit": limit,
+        "model": own,
+        "max_time": arguments.max_time,
+    }
     lines = Lines(arguments.out / "translation.jsonl", settings)
     keys = [
         {"direction": direction, "method": method, "seed": seed}

@@ -10,7 +10,7 @@ from typing import Any
 
 from gatewise.errors import ArgumentError
 
-__all__ = ["Score", "bleu", "chrf", "require", "rouge", "rouge_each"]
+__all__ = ["ROUGE_NAMES", "Score", "bleu", "chrf", "require", "rouge", "rouge_each"]
 
 _ROUGE = ("rouge1", "rouge2", "rougeL")
 ROUGE_NAMES = ("ROUGE-1", "ROUGE-2", "ROUGE-L")
