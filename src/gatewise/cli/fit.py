@@ -28,8 +28,8 @@ gatewise fit forecast shops.csv --future price --static region --categorical kin
 
 
 app.command("anomaly", epilog=fit_anomaly.EXAMPLES)(fit_anomaly.anomaly)
-app.command("translate", epilog=fit_texts.TRANSLATE_EXAMPLES)(fit_texts.texts)
-app.command("summarize", epilog=fit_texts.SUMMARIZE_EXAMPLES)(fit_texts.texts)
+app.command("translate", epilog=fit_texts.TRANSLATE_EXAMPLES)(fit_texts.translate)
+app.command("summarize", epilog=fit_texts.SUMMARIZE_EXAMPLES)(fit_texts.summarize)
 
 
 @app.callback()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +11,7 @@ import typer
 
 from gatewise.errors import ArgumentError
 
-__all__ = ["SUMMARIZE_EXAMPLES", "TRANSLATE_EXAMPLES", "texts"]
+__all__ = ["SUMMARIZE_EXAMPLES", "TRANSLATE_EXAMPLES", "summarize", "translate"]
 
 TRANSLATE_EXAMPLES = """\
 [bold]Examples[/]
@@ -26,7 +28,7 @@ gatewise fit summarize mails.jsonl --source-column body --target-column subject 
 
 
 def texts(
-    context: typer.Context,
+    kind: str,
     data: Annotated[
         str,
         typer.Argument(
@@ -42,7 +44,7 @@ def texts(
     validation: Annotated[
         tuple[str, str] | None,
         typer.Option(
-            help="Files with sources and targets to stop early by [dim](twice the same file holding both)[/]."
+            help="Files with sources and targets to stop early by [dim](twice the same if it holds both)[/]."
         ),
     ] = None,
     test: Annotated[
@@ -97,6 +99,28 @@ def texts(
         "device": device,
     }  # fmt: skip
     files = TextFiles(data, targets, validation, test, (source_column, target_column))
-    kind = "translator" if context.info_name == "translate" else "summarizer"
     if fit_text_model(kind, files, out, parameters, test_share=test_share, overwrite=overwrite):
         raise typer.Exit(130)
+
+
+def _command(kind: str, doc: str) -> Callable[..., None]:
+    """The command for one kind of model: the same options, which are declared once."""
+
+    def command(**options: object) -> None:
+        texts(kind, **options)  # type: ignore[arg-type]
+
+    own = inspect.signature(texts, eval_str=True)
+    command.__signature__ = own.replace(  # type: ignore[attr-defined]
+        parameters=[one for name, one in own.parameters.items() if name != "kind"]
+    )
+    command.__annotations__ = {name: hint for name, hint in texts.__annotations__.items() if name != "kind"}
+    command.__doc__ = f"{doc}\n\n{(texts.__doc__ or '').partition(chr(10))[2].strip()}"
+    return command
+
+
+translate = _command(
+    "translator", "Fit a translator to texts and their translations, test it, and write a model folder."
+)
+summarize = _command(
+    "summarizer", "Fit a summarizer to texts and their summaries, test it, and write a model folder."
+)
