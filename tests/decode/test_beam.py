@@ -154,6 +154,32 @@ def test_it_ends_as_soon_as_nothing_can_improve() -> None:
     assert model.steps == 3
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_said_as_a_whole_can_end_it(seed) -> None:
+    """A stop of two tokens: the best sequence that ends with it, or is as long as can be, among all."""
+    table, stop = Table(3, [seed]), (2, 0)
+    found = beam_search(
+        table,
+        start(1),
+        table.begin(),
+        Limits(4),
+        beam_size=3**4,
+        n_best=5,
+        ends=lambda said: tuple(said[-2:]) == stop,
+    )[0]
+    expected = set()
+    for tokens, _, _ in table.everything(seed, 4, ()):
+        ends = [at + 2 for at in range(3) if tokens[at : at + 2] == stop]
+        expected.add(tokens[: min(ends, default=4)])
+    worth = {
+        said: sum(float(table.row(seed, (START, *said[:at]))[0][token]) for at, token in enumerate(said))
+        for said in expected
+    }
+    best = sorted(worth, key=lambda said: -worth[said])[:5]
+    assert [one.tokens for one in found] == best
+    assert [one.stop for one in found] == [0 if said[-2:] == stop else None for said in best]
+
+
 def test_a_hypothesis_that_nothing_may_follow_ends_there() -> None:
     table = Table(2, [1, 2])
     limits = Limits(9, no_repeat_ngram=1)

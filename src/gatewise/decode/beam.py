@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +24,10 @@ class Hypothesis:
     """One thing that a model might say.
 
     Attributes:
-        tokens: what it says, without the stop token.
+        tokens: what it says, without the stop token; where `ends` ended it, with its last token.
         score: by which hypotheses are compared.
         log_prob: its log-probability under the model, the stop token included.
-        stop: the stop token that ended it; None where it was cut at its greatest length or nothing could follow.
+        stop: the token that ended it; None where it was cut at its greatest length or nothing could follow.
         attention: (steps, positions), if it was asked for; a stop token is the last step.
     """
 
@@ -49,6 +50,7 @@ def beam_search(
     penalties: Penalties | None = None,
     positions: Int[Tensor, " sentences"] | None = None,
     keep_attention: bool = False,
+    ends: Callable[[Sequence[int]], bool] | None = None,
 ) -> list[list[Hypothesis]]:
     """The best hypotheses that a beam finds, for each sentence.
 
@@ -68,6 +70,7 @@ def beam_search(
         positions: (sentences,) for the coverage penalty: the number of positions that each sentence reads, where they
             are padded to one width.
         keep_attention: whether hypotheses carry the attention of their steps.
+        ends: whether a hypothesis of these tokens has ended, for what no single token can say (a stop string).
 
     Returns:
         For each sentence its hypotheses, best first: `n_best` of them, or fewer where fewer have ended.
@@ -92,7 +95,9 @@ def beam_search(
         Sutskever et al. 2014, "Sequence to sequence learning with neural networks"; Wu et al. 2016, section 7.
     """
     _check(start, beam_size, n_best)
-    search = _Search(limits, penalties or Penalties(), start, beam_size, n_best, positions, keep_attention)
+    search = _Search(
+        limits, penalties or Penalties(), start, beam_size, n_best, positions, keep_attention, ends
+    )
     tokens = start
     while True:
         step = model.step(tokens, state)
@@ -130,9 +135,10 @@ class _Search:
         n_best: int,
         positions: Tensor | None,
         keep_attention: bool,
+        ends: Callable[[Sequence[int]], bool] | None,
     ) -> None:
         self.limits, self.penalties, self.beam_size, self.n_best = limits, penalties, beam_size, n_best
-        self.keep_attention = keep_attention
+        self.keep_attention, self.ends = keep_attention, ends
         count, device = len(start), start.device
         self.most = limits.lengths(count).to(device)
         self.positions = None if positions is None else positions.tolist()
@@ -167,10 +173,11 @@ class _Search:
         parent, token = place // totals.shape[2], place % totals.shape[2]
         room = self.beam_size - torch.tensor([len(self.ended[i]) for i in self.sentences.tolist()])
         chosen = (best > -torch.inf) & (torch.arange(best.shape[1]) < room[:, None]).to(best.device)
-        stopped = torch.isin(token, self.stops)
+        stopped = torch.isin(token, self.stops) | self._end_said(parent, token, chosen)
         ends = chosen & (stopped | (length + 1 >= self.most[self.sentences])[:, None])
         for row, slot in ends.nonzero().tolist():
-            self._end(row, int(parent[row, slot]), float(best[row, slot]), int(token[row, slot]))
+            over = bool(stopped[row, slot])
+            self._end(row, int(parent[row, slot]), float(best[row, slot]), int(token[row, slot]), over)
         return self._go_on(best, parent, token, chosen & ~ends)
 
     def _cover(self, attention: Tensor | None) -> None:
@@ -192,12 +199,21 @@ class _Search:
         """Hypotheses that nothing may follow end where they are."""
         stuck = (self.scores > -torch.inf) & (totals == -torch.inf).all(-1)
         for row, slot in stuck.nonzero().tolist():
-            self._end(row, slot, float(self.scores[row, slot]), None)
+            self._end(row, slot, float(self.scores[row, slot]), None, False)
 
-    def _end(self, row: int, slot: int, log_prob: float, token: int | None) -> None:
+    def _end_said(self, parent: Tensor, token: Tensor, chosen: Tensor) -> Tensor:
+        """Which of the chosen have ended by what they say as a whole."""
+        found = torch.zeros_like(chosen)
+        if self.ends is not None:
+            for row, slot in chosen.nonzero().tolist():
+                said = [*self.said[row, parent[row, slot]].tolist(), int(token[row, slot])]
+                found[row, slot] = bool(self.ends(said))
+        return found
+
+    def _end(self, row: int, slot: int, log_prob: float, token: int | None, stopped: bool) -> None:
         """Keep a hypothesis that ends with a token: a stop token, or the last that there is room for."""
         said = self.said[row, slot].tolist() + ([] if token is None else [token])
-        stop = token if token in self.limits.stop else None
+        stop = token if stopped else None
         sentence = int(self.sentences[row])
         covered = None
         if self.covered is not None:
@@ -205,7 +221,7 @@ class _Search:
             covered = covered if self.positions is None else covered[: self.positions[sentence]]
         score = self.penalties.score(log_prob, max(len(said), 1), covered)
         kept = None if self.attention is None else self.attention[row, slot, : len(said)].clone()
-        words = tuple(said if stop is None else said[:-1])
+        words = tuple(said[:-1] if token in self.limits.stop else said)
         self.ended[sentence].append(Hypothesis(words, score, log_prob, stop, kept))
 
     def _go_on(
