@@ -101,6 +101,40 @@ def test_a_batch_gives_what_single_sentences_give(beam_size) -> None:
             torch.testing.assert_close(one.attention, other.attention, rtol=0, atol=0)
 
 
+def by_lists(
+    table: Table, seed: int, longest: int, width: int, alpha: float
+) -> list[tuple[float, tuple[int, ...]]]:
+    """Beam search as the docstring has it, with lists, to the very end; token 0 stops."""
+    alive: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
+    ended: list[tuple[float, tuple[int, ...]]] = []
+    for length in range(1, longest + 1):
+        grown = []
+        for log_prob, said in alive:
+            log_probs = table.row(seed, (START, *said))[0].tolist()
+            grown += [(log_prob + more, (*said, token)) for token, more in enumerate(log_probs)]
+        best, alive = sorted(grown, reverse=True)[: width - len(ended)], []
+        for log_prob, said in best:
+            if said[-1] == 0 or length == longest:
+                words = said[:-1] if said[-1] == 0 else said
+                ended.append((log_prob / ((5 + length) / 6) ** alpha, words))
+            else:
+                alive.append((log_prob, said))
+    return sorted(ended, key=lambda one: -one[0])
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(("width", "alpha"), [(2, 0.0), (3, 1.0), (5, 0.6)])
+def test_a_narrow_beam_is_the_one_with_lists(seed, width, alpha) -> None:
+    table = Table(5, [seed], sharpness=1.5)
+    options = {"beam_size": width, "penalties": Penalties(alpha)}
+    found = beam_search(table, start(1), table.begin(), Limits(7, stop=(0,)), n_best=width, **options)[0]
+    expected = by_lists(table, seed, 7, width, alpha)
+    assert [one.tokens for one in found] == [words for _, words in expected]
+    # Ending early, when nothing can improve the best one, loses nothing.
+    first = beam_search(table, start(1), table.begin(), Limits(7, stop=(0,)), **options)[0][0]
+    assert first.tokens == expected[0][1]
+
+
 def test_the_attention_is_that_of_the_steps_that_were_said() -> None:
     table = Table(5, [3, 4], positions=3)
     limits = Limits(6, stop=(0,))
