@@ -40,6 +40,7 @@ LONG = (
     "tests/tasks/classify/test_bad_input.py", "tests/tasks/classify/test_streaming.py",
     "tests/cli/test_tag.py", "tests/tasks/tagging/test_tagger.py",
     "tests/tasks/text_classification/test_classifier.py", "tests/tasks/text_classification/test_finetuning.py",
+    "tests/tasks/seq2seq/test_estimators.py", "tests/cli/test_texts.py",
 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gatewise import cells, data, engines, errors, nn, spec, store, tasks, train
+    from gatewise import cells, data, decode, engines, errors, nn, spec, store, tasks, train
     from gatewise.nn import explain
     from gatewise.spec import cell
     from gatewise.tasks import (
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
         LanguageModel,
         SequenceClassifier,
         SequenceTagger,
+        Summarizer,
         TextClassifier,
+        Translator,
     )
 
 __version__ = "0.1.0"
@@ -37,11 +39,13 @@ _FROM: dict[str, str] = {
     "LanguageModel": "gatewise.tasks",
     "SequenceClassifier": "gatewise.tasks",
     "SequenceTagger": "gatewise.tasks",
+    "Summarizer": "gatewise.tasks",
     "TextClassifier": "gatewise.tasks",
+    "Translator": "gatewise.tasks",
     "cell": "gatewise.spec",
     "explain": "gatewise.nn",
 }
-_SUBPACKAGES = ("cells", "data", "engines", "errors", "nn", "spec", "store", "tasks", "train")
+_SUBPACKAGES = ("cells", "data", "decode", "engines", "errors", "nn", "spec", "store", "tasks", "train")
 
 __all__ = [
     "AnomalyDetector",
@@ -49,11 +53,14 @@ __all__ = [
     "LanguageModel",
     "SequenceClassifier",
     "SequenceTagger",
+    "Summarizer",
     "TextClassifier",
+    "Translator",
     "__version__",
     "cell",
     "cells",
     "data",
+    "decode",
     "engines",
     "errors",
     "explain",

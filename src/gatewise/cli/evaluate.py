@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from gatewise.cli.console import print_evaluation, say
+from gatewise.cli.kinds import Reading, read_model
 
 __all__ = ["EXAMPLES", "evaluate"]
 
@@ -22,9 +23,12 @@ gatewise evaluate runs/sales newer.csv --id shop --time day --target sold --star
 gatewise evaluate runs/machine newer.csv --labels spans.json
 
 gatewise evaluate runs/payments june.csv
+
 gatewise evaluate runs/names eng.testb
 
 gatewise evaluate runs/novel newer.txt
+
+gatewise evaluate runs/en-de test.en --targets test.de
 """
 
 
@@ -56,86 +60,113 @@ def evaluate(
     labels: Annotated[
         str | None, typer.Option(help="For a detector: a column of marks, or a file of spans (JSON, CSV).")
     ] = None,
+    targets: Annotated[
+        str | None, typer.Option(help="For texts: a file with what is expected for each line.")
+    ] = None,
+    source_column: Annotated[
+        str | None,
+        typer.Option(help="For texts: the sources' column, where columns have names [dim](source)[/]."),
+    ] = None,
+    target_column: Annotated[
+        str | None, typer.Option(help="For texts: the targets' column [dim](target)[/].")
+    ] = None,
 ) -> None:
-    """Compare with what came, beside the trivial methods: forecasts, classes of sequences, or a detector's alarms."""
-    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, RECORDS, kind_of, refuse_options
-    """Compare with what came, beside the trivial methods: forecasts, classes, a detector's alarms, or a text."""
-    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, LANGUAGE, kind_of, refuse_options
-    """Compare with what came, beside the trivial methods: forecasts, classes, tags, a detector's alarms, or a text."""
-    from gatewise.cli.kinds import (
-        ANOMALY,
-        CLASSIFIER,
-        LANGUAGE,
-        TAGGER,
-        TEXT_CLASSIFIER,
-        kind_of,
-        refuse_options,
-    )
+    """Compare with what came, beside the trivial methods: forecasts, classes, alarms, tags, or texts.
 
-    kind = kind_of(model)
-    if kind == LANGUAGE:
-        from gatewise.cli.language_commands import evaluate_language_model
+    The kind of the model folder decides.
+    """
+    options = {
+        "start": start, "every": every, "id": identity, "time": stamp, "target": target, "label": label, "group": group,
+        "text": text, "ignore": tuple(ignore or ()), "labels": labels, "targets": targets,
+        "source-column": source_column, "target-column": target_column,
+    }  # fmt: skip
+    read_model(READINGS, FORECASTS, model, data, out, options)
 
-        refuse_options(
-            kind, start=start, every=every, id=identity, time=stamp, target=target, label=label, group=group,
-            ignore=ignore or None, labels=labels,
-        )  # fmt: skip
-        evaluate_language_model(model, data, out)
-        return
-    if kind == CLASSIFIER:
-        from gatewise.cli.fit_classify import ClassifyColumns, evaluate_classifier
 
-        refuse_options(kind, every=every, target=target, labels=labels, text=text)
-        columns = ClassifyColumns(identity, stamp, label, group, tuple(ignore or ()))
-        evaluate_classifier(model, data, out, columns)
-        return
-    if kind == RECORDS:
-        from gatewise.cli.records_commands import evaluate_records
-
-        refuse_options(
-            kind, start=start, every=every, id=identity, time=stamp, target=target, group=group, labels=labels,
-            ignore=ignore,
-        )  # fmt: skip
-        evaluate_records(model, data, label, out)
-        return
-    if kind == ANOMALY:
-        from gatewise.cli.anomaly_commands import evaluate_detector
-
-        refuse_options(kind, every=every, target=target, label=label, group=group, text=text)
-        evaluate_detector(model, data, labels, start, out, identity, stamp, tuple(ignore or ()))
-        return
-    if kind == TAGGER:
-        from gatewise.cli.fit_tag import evaluate_tagger
-
-        refuse_options(
-            kind, start=start, every=every, target=target, labels=labels, label=label, group=group, id=identity,
-            time=stamp, ignore=ignore or None, text=text,
-        )  # fmt: skip
-        evaluate_tagger(model, data, out)
-        return
-    if kind == TEXT_CLASSIFIER:
-        from gatewise.cli.fit_text import evaluate_texts
-
-        refuse_options(
-            kind, start=start, every=every, target=target, labels=labels, group=group, id=identity, time=stamp,
-            ignore=ignore or None,
-        )  # fmt: skip
-        evaluate_texts(model, data, out, text, label)
-        return
-    refuse_options(kind, labels=labels, label=label, group=group, text=text)
+def _forecasts(kind: str, model: Path, data: str, out: Path | None, options: dict[str, Any]) -> None:
     from gatewise.cli.source import Columns, open_source
     from gatewise.store import atomic_write
     from gatewise.tasks import Forecaster
 
     forecaster = Forecaster.load(model)
-    source = open_source(data, Columns(identity, stamp, target, tuple(ignore or ())))
+    start = options["start"]
+    source = open_source(data, Columns(options["id"], options["time"], options["target"], options["ignore"]))
     begin = (
         int(start)
         if start is not None and forecaster.fitted_.kind == "integer" and start.isdigit()
         else start
     )
-    evaluation = forecaster.evaluate(source.table, start=begin, every=every)
+    evaluation = forecaster.evaluate(source.table, start=begin, every=options["every"])
     print_evaluation(evaluation)
     if out is not None:
         atomic_write(out, (json.dumps(evaluation.to_dict(), indent=2) + "\n").encode())
         say(f"numbers written to {out}")
+
+
+def _classes(kind: str, model: Path, data: str, out: Path | None, options: dict[str, Any]) -> None:
+    from gatewise.cli.fit_classify import ClassifyColumns, evaluate_classifier
+
+    columns = ClassifyColumns(
+        options["id"], options["time"], options["label"], options["group"], options["ignore"]
+    )
+    evaluate_classifier(model, data, out, columns)
+
+
+def _records(kind: str, model: Path, data: str, out: Path | None, options: dict[str, Any]) -> None:
+    from gatewise.cli.records_commands import evaluate_records
+
+    evaluate_records(model, data, options["label"], out)
+
+
+def _anomalies(kind: str, model: Path, data: str, out: Path | None, options: dict[str, Any]) -> None:
+    from gatewise.cli.anomaly_commands import evaluate_detector
+
+    evaluate_detector(
+        model,
+        data,
+        options["labels"],
+        options["start"],
+        out,
+        options["id"],
+        options["time"],
+        options["ignore"],
+    )
+
+
+def _tags(kind: str, model: Path, data: str, out: Path | None, options: dict[str, Any]) -> None:
+    from gatewise.cli.fit_tag import evaluate_tagger
+
+    evaluate_tagger(model, data, out)
+
+
+def _text_classes(kind: str, model: Path, data: str, out: Path | None, options: dict[str, Any]) -> None:
+    from gatewise.cli.fit_text import evaluate_texts
+
+    evaluate_texts(model, data, out, options["text"], options["label"])
+
+
+def _texts(kind: str, model: Path, data: str, out: Path | None, options: dict[str, Any]) -> None:
+    from gatewise.cli.text_models import evaluate_texts
+
+    columns = (options["source-column"] or "source", options["target-column"] or "target")
+    evaluate_texts(kind, model, data, options["targets"], out, columns)
+
+
+def _language(kind: str, model: Path, data: str, out: Path | None, options: dict[str, Any]) -> None:
+    from gatewise.cli.language_commands import evaluate_language_model
+
+    evaluate_language_model(model, data, out)
+
+
+_PAIRS = Reading(frozenset({"targets", "source-column", "target-column"}), _texts)
+FORECASTS = Reading(frozenset({"start", "every", "id", "time", "target", "ignore"}), _forecasts)
+READINGS = {
+    "classifier": Reading(frozenset({"id", "time", "label", "group", "ignore"}), _classes),
+    "record-detector": Reading(frozenset({"label"}), _records),
+    "anomaly-detector": Reading(frozenset({"start", "id", "time", "labels", "ignore"}), _anomalies),
+    "tagger": Reading(frozenset(), _tags),
+    "text-classifier": Reading(frozenset({"text", "label"}), _text_classes),
+    "translator": _PAIRS,
+    "summarizer": _PAIRS,
+    "language-model": Reading(frozenset(), _language),
+}

@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gatewise.cli import fit_anomaly, fit_records
-from gatewise.cli import fit_anomaly, fit_language
-from gatewise.cli import fit_anomaly, fit_language, fit_tag, fit_text
+from gatewise.cli import fit_anomaly, fit_language, fit_records, fit_tag, fit_text, fit_texts
 from gatewise.errors import ArgumentError
 
 __all__ = ["app"]
@@ -34,6 +32,8 @@ app.command("records", epilog=fit_records.EXAMPLES)(fit_records.records)
 app.command("lm", epilog=fit_language.EXAMPLES)(fit_language.language)
 app.command("tag", epilog=fit_tag.EXAMPLES)(fit_tag.tag)
 app.command("classify-text", epilog=fit_text.EXAMPLES)(fit_text.classify_text)
+app.command("translate", epilog=fit_texts.TRANSLATE_EXAMPLES)(fit_texts.translate)
+app.command("summarize", epilog=fit_texts.SUMMARIZE_EXAMPLES)(fit_texts.summarize)
 
 
 @app.callback()

@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gatewise.errors import ArgumentError
 
-__all__ = ["ANOMALY", "CLASSIFIER", "RECORDS", "kind_of", "refuse_options"]
-
-ANOMALY, CLASSIFIER, RECORDS = "anomaly-detector", "classifier", "record-detector"
-__all__ = ["ANOMALY", "CLASSIFIER", "LANGUAGE", "kind_of", "refuse_options"]
-__all__ = ["ANOMALY", "CLASSIFIER", "LANGUAGE", "TAGGER", "TEXT_CLASSIFIER", "kind_of", "refuse_options"]
-
-ANOMALY, CLASSIFIER, LANGUAGE = "anomaly-detector", "classifier", "language-model"
-TAGGER, TEXT_CLASSIFIER = "tagger", "text-classifier"
+__all__ = ["Reading", "read_model"]
 
 
-def kind_of(model: Path) -> str:
-    """The kind of the model in a folder, as its config.json says.
+@dataclass(frozen=True)
+class Reading:
+    """What one kind of model does with a file.
+
+    Attributes:
+        options: the names of the command's options that it reads, as the command line has them.
+        run: what is called with the kind, the model's folder, the data, the output and all options.
+    """
+
+    options: frozenset[str]
+    run: Callable[[str, Path, str, Path | None, dict[str, Any]], None]
+
+
+def read_model(
+    readings: Mapping[str, Reading], other: Reading, model: Path, data: str, out: Path | None, options: dict[str, Any]
+) -> None:  # fmt: skip
+    """Do what the kind of a model folder, as its config.json says, does with data.
+
+    Args:
+        readings: by kind.
+        other: of all other kinds.
+        model, data, out: as the command was given them.
+        options: by name; None, or empty, where one was not given.
 
     Raises:
+        ArgumentError: an option was given that this kind has no use for; the message names it.
         StoreError: it is no model folder, or damaged.
     """
     from gatewise.store import load_model
 
-    return load_model(model).kind
-
-
-def refuse_options(kind: str, **given: Any) -> None:
-    """Refuse options that make no sense for this kind of model.
-
-    Raises:
-        ArgumentError: one was given; the message names it.
-    """
-    for name, value in given.items():
-        if value is not None:
+    kind = load_model(model).kind
+    reading = readings.get(kind, other)
+    for name, value in options.items():
+        if value not in (None, ()) and name not in reading.options:
             raise ArgumentError(f"--{name}: a model of kind {kind} has no use for this option; leave it out")
+    reading.run(kind, model, data, out, options)

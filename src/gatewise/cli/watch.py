@@ -48,15 +48,15 @@ def watch(
     Rows are CSV: a line with the columns' names first, or bare values in the order of the channels, the stamp before
     them if there is one. Ctrl-C ends after the rows that have come; with --state, nothing is lost or told twice.
     """
-    from gatewise.cli.kinds import ANOMALY, kind_of
     from gatewise.cli.watching import Watch
     from gatewise.errors import ArgumentError
+    from gatewise.store import load_model
     from gatewise.tasks import AnomalyDetector
 
-    kind = kind_of(model)
-    if kind != ANOMALY:
+    kind = load_model(model).kind
+    if kind != "anomaly-detector":
         raise ArgumentError(
-            f"{model}: a detector's folder is expected (kind {ANOMALY}), this one holds kind {kind}"
+            f"{model}: a detector's folder is expected (kind anomaly-detector), this one holds kind {kind}"
         )
     running = Watch(
         AnomalyDetector.load(model),

@@ -8,6 +8,7 @@ Example:
     <All keys matched successfully>
 """
 
+from gatewise.nn.attention import Attention, Memory
 from gatewise.nn.bidirectional import Bidirectional
 from gatewise.nn.crf import CRF
 from gatewise.nn.prepare import prepare
@@ -21,9 +22,11 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Attention",
     "Bidirectional",
     "GRUCell",
     "LSTMCell",
+    "Memory",
     "RNNCell",
     "Recurrent",
     "RecurrentState",
