@@ -71,7 +71,7 @@ bool has_format(const gatewise_plan& plan, int format) {
 bool is_prepared(const gatewise_plan& plan, const gatewise_call& call) {
     if (!is_aligned(call.prepared, 64) || call.prepared_size < int64_t(sizeof(Prepared))) return false;
     const Prepared& head = *static_cast<const Prepared*>(call.prepared);
-    return head.magic == prepared_magic && head.kernel == gatewise_kernel_in_use() && has_format(plan, head.format) &&
+    return head.magic == seal(head.kernel, head.format, head.terms) && head.kernel == gatewise_kernel_in_use() && has_format(plan, head.format) &&
            head.terms == int32_t(plan.terms.size()) && head.size == call.prepared_size &&
            head.size == kernel().prepared_size(plan, head.format);
 }
@@ -184,7 +184,8 @@ int gatewise_prepare(
     code = kernel().prepare(*plan, weights, format, static_cast<char*>(memory));
     if (code == GATEWISE_OK)
         *static_cast<Prepared*>(memory) =
-            Prepared{prepared_magic, gatewise_kernel_in_use(), format, int32_t(plan->terms.size()), needed};
+            Prepared{seal(gatewise_kernel_in_use(), format, int32_t(plan->terms.size())), gatewise_kernel_in_use(), format,
+                int32_t(plan->terms.size()), needed};
     return code;
 }
 

@@ -15,6 +15,11 @@ struct alignas(64) Prepared {
 };
 constexpr uint32_t prepared_magic = 0x47575050;  // "GWPP"
 
+// What the head of packed matrices begins with: a format may have the size of another one, so that sizes alone do not tell.
+inline uint32_t seal(int32_t kernel, int32_t format, int32_t terms) {
+    return prepared_magic ^ uint32_t(kernel) << 24 ^ uint32_t(format) << 16 ^ uint32_t(terms);
+}
+
 struct Kernel {
     int (*run)(const gatewise_plan* const* plans, const gatewise_call* const* calls, int count);
     int64_t (*prepared_size)(const gatewise_plan& plan, int format);
