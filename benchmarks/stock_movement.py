@@ -36,8 +36,8 @@ except ImportError:
 
 STARTS = ("2014-01-02", "2015-08-03", "2015-10-01", "2016-01-01")
 ABSENT = -123320.0  # values below this are the authors' sign for days that are not there
-# The first was chosen on the validation part (docs/results/stock-movement.md); the others have the sizes and lags that the
-# authors give for theirs.
+# The first was chosen on the validation part (docs/results/stock-movement.md); the others have the sizes and lags that
+# the authors give for theirs.
 MODELS = {
     "lstm with attention, lag 10": {"cell": "lstm", "hidden_size": 8, "pooling": "attention", "lag": 10},
     "lstm with attention, lag 5": {"cell": "lstm", "hidden_size": 4, "pooling": "attention", "lag": 5},
