@@ -37,12 +37,16 @@ except ImportError:
 
 FOLDS, WINDOW, STRIDE = 5, 64, 32
 MODELS = {
+    "lstm with summary": {"cell": "lstm", "pooling": "mean", "summary": True},
+    "cnn, then lstm, with summary": {"cell": "lstm", "architecture": "cnn", "filters": 32, "pooling": "mean",
+                                     "summary": True},
     "lstm": {"cell": "lstm", "pooling": "mean"},
-    "cnn, then lstm": {"cell": "lstm", "architecture": "cnn", "pooling": "mean"},
     "lstm-fcn": {"cell": "lstm", "architecture": "fcn", "filters": 64, "dropout": 0.5},
     "gru, both directions, attention": {"cell": "gru", "bidirectional": True, "pooling": "attention"},
-}
-SHARED = {"hidden_size": 64, "max_epochs": 40, "patience": 8, "dropout": 0.3}
+}  # fmt: skip
+# An epoch of the smartphone's windows has some twenty times the steps of one of AReM's.
+SHARED = {"hidden_size": 32, "dropout": 0.3, "max_epochs": 30, "patience": 6}
+OF_SET = {"arem": {}, "smartphone": {"max_epochs": 12, "patience": 3}}
 BASELINES = ("majority class", "gradient boosting")
 
 
@@ -136,7 +140,7 @@ def main() -> None:
         else:
             quick = {"max_epochs": 2, "hidden_size": 16} if arguments.quick else {}
             model = SequenceClassifier(
-                **{**SHARED, **MODELS[method], **quick}, random_state=seed, progress=False
+                **{**SHARED, **OF_SET[set], **MODELS[method], **quick}, random_state=seed, progress=False
             )
             model.fit([values[one] for one in train], labels[train], groups=groups[train])
             said = model.predict([values[one] for one in test])
@@ -148,6 +152,7 @@ def main() -> None:
     settings = {
         "quick": arguments.quick,
         "shared": SHARED,
+        "of_set": OF_SET,
         "models": MODELS,
         "window": WINDOW,
         "stride": STRIDE,

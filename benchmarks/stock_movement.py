@@ -36,19 +36,15 @@ except ImportError:
 
 STARTS = ("2014-01-02", "2015-08-03", "2015-10-01", "2016-01-01")
 ABSENT = -123320.0  # values below this are the authors' sign for days that are not there
+# The first was chosen on the validation part (docs/results/stock-movement.md); the others have the sizes and lags that
+# the authors give for theirs.
 MODELS = {
-    "lstm": {"cell": "lstm", "hidden_size": 32, "lag": 10},
-    "lstm with attention": {"cell": "lstm", "hidden_size": 16, "pooling": "attention", "lag": 5},
-    "gru": {"cell": "gru", "hidden_size": 32, "lag": 10},
+    "lstm with attention, lag 10": {"cell": "lstm", "hidden_size": 8, "pooling": "attention", "lag": 10},
+    "lstm with attention, lag 5": {"cell": "lstm", "hidden_size": 4, "pooling": "attention", "lag": 5},
+    "lstm, lag 10": {"cell": "lstm", "hidden_size": 32, "lag": 10},
 }
-SHARED = {
-    "dropout": 0.3,
-    "weight_decay": 0.05,
-    "learning_rate": 1e-3,
-    "max_epochs": 40,
-    "patience": 8,
-    "batch_size": 256,
-}
+SHARED = {"dropout": 0.3, "weight_decay": 1.0, "learning_rate": 3e-3, "max_epochs": 12, "patience": 12,
+          "batch_size": 512}  # fmt: skip
 BASELINES = ("majority class", "logistic regression", "gradient boosting")
 WORTH = (
     "What that is worth: the labels leave out small moves, which nobody knows beforehand; no cost of trading is "
@@ -118,7 +114,7 @@ def main() -> None:
                 "mcc_interval": correlation, "verdict": evaluation.verdict}  # fmt: skip
 
     lines = Lines(
-        arguments.out / "stock_movement.jsonl", {"quick": arguments.quick, "shared": SHARED, "models": MODELS}
+        arguments.out / "stock-movement.jsonl", {"quick": arguments.quick, "shared": SHARED, "models": MODELS}
     )
     keys = [{"method": one, "seed": 0} for one in BASELINES]
     keys += [{"method": one, "seed": seed} for one in arguments.models for seed in arguments.seeds]

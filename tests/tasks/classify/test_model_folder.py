@@ -23,8 +23,9 @@ from tests.tasks.classify.waves import COLUMNS, small, table, waves
         {},
         {"cell": "gru_d", "bidirectional": True},
         {"architecture": "fcn", "class_weight": {"fast": 3.0, "slow": 1}},
+        {"members": 3, "summary": True, "pooling": "last+max"},
     ],
-    ids=["plain", "gru_d", "fcn"],
+    ids=["plain", "gru_d", "fcn", "members"],
 )
 def test_a_loaded_model_says_the_same(parameters, tmp_path) -> None:
     frame = table(20, gaps=0.2)

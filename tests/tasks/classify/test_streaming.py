@@ -12,7 +12,7 @@ from tests.tasks.classify.waves import COLUMNS, small, table, waves
 CLOSE = 8e-5
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean", "attention"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention", "last+mean+max"])
 @pytest.mark.parametrize("architecture", ["recurrent", "cnn"])
 def test_row_by_row_equals_every_prefix(pooling, architecture) -> None:
     X, y = waves(24)
@@ -28,9 +28,10 @@ def test_row_by_row_equals_every_prefix(pooling, architecture) -> None:
 
 @pytest.mark.parametrize("cell", ["lstm", "gru_d", "sru"])
 @pytest.mark.parametrize("output", ["sequence", "step"])
-def test_gaps_times_and_categories_stream_too(cell, output) -> None:
+@pytest.mark.parametrize("extras", [{}, {"summary": True, "members": 2}], ids=["plain", "summary"])
+def test_gaps_times_and_categories_stream_too(cell, output, extras) -> None:
     frame = table(gaps=0.4)
-    model = small(cell=cell, output=output, missing="mask", **COLUMNS).fit(frame)
+    model = small(cell=cell, output=output, missing="mask", **extras, **COLUMNS).fit(frame)
     own = frame[frame["sensor"] == "s3"]
     expected = model.predict_proba_by_step(own)[0]
     stream = model.stream()

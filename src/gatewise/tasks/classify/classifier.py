@@ -45,7 +45,10 @@ class SequenceClassifier(ClassifierMixin, Estimator):
             (Karim et al. 2019): a convolutional branch beside the recurrent one. Unlike there, the recurrent branch
             reads the sequence step by step (no dimension shuffle), so that lengths may differ.
         filters: of the convolutions, at least 1.
-        pooling: what of the steps decides on a sequence: "last", "mean" or "attention".
+        pooling: what of the steps decides on a sequence: "last", "mean", "max", "attention", or several joined by +,
+            such as "last+max".
+        summary: whether the head also reads what each channel did over the sequence: first, last, mean, deviation,
+            least and largest observed value, and how many.
         output: "sequence" or "step".
         missing: "error" refuses missing values; "mask" takes them as not observed.
         unseen: "unknown" or "error", for categories that training did not show.
@@ -53,6 +56,8 @@ class SequenceClassifier(ClassifierMixin, Estimator):
             deviation), "none", or "auto": standard, after a logarithm for channels that lean far to the right.
         class_weight: None, "balanced", or a mapping from class to weight: it weighs the loss and the decisions.
             Probabilities stay those of the data as it came.
+        members: how many networks are trained side by side and decide together, by the mean of their probabilities.
+        input_dropout: probability that an input is left out of a whole sequence in training, 0 to 1 (exclusive).
         dropout: probability in 0 to 1 (exclusive), in training.
         recurrent_dropout: the same for what the recurrent weights multiply (Gal & Ghahramani 2016).
         validation_fraction: which share of the sequences is held back, above 0 and below 1.
@@ -105,11 +110,14 @@ class SequenceClassifier(ClassifierMixin, Estimator):
         architecture: str = "recurrent",
         filters: int = 64,
         pooling: str = "last",
+        summary: bool = False,
         output: str = "sequence",
         missing: str = "error",
         unseen: str = "unknown",
         scaling: str = "auto",
         class_weight: Any = None,
+        members: int = 1,
+        input_dropout: float = 0.0,
         dropout: float = 0.1,
         recurrent_dropout: float = 0.0,
         validation_fraction: float = 0.15,
@@ -136,11 +144,14 @@ class SequenceClassifier(ClassifierMixin, Estimator):
         self.architecture = architecture
         self.filters = filters
         self.pooling = pooling
+        self.summary = summary
         self.output = output
         self.missing = missing
         self.unseen = unseen
         self.scaling = scaling
         self.class_weight = class_weight
+        self.members = members
+        self.input_dropout = input_dropout
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.validation_fraction = validation_fraction

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
+from scipy.special import ndtri
 from torch import Tensor
 
 from gatewise.data.sequences import Sequences
@@ -25,6 +26,8 @@ _SKEWED = 3.0
 # A category that comes less often than this in training is taken as unseen, so that "unseen" is learned.
 _RARE = 3
 _REGULAR = 0.01
+# Quantiles of a channel that are kept for scaling="rank"; scores then end at 2.6 deviations.
+_KNOTS = 101
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,13 @@ class Encoder:
         gaps: whether a channel had missing values in training.
         categories: column -> known categories; a category's number is its place, counted from 1; 0 is unseen.
         unseen: "unknown" or "error".
-        scaling: "standard", "instance" or "none".
+        scaling: "standard", "rank", "instance" or "none".
         timed: whether sequences have times of their own.
         intervals: whether the time since the row before is an input, for rows that are not evenly spaced.
         time_scale: the unit of time inside, in seconds or in the time column's own unit.
         streams: whether the cell reads mask and time for itself (GRU-D).
+        summary: whether the network is told which values were observed, for its summary of each channel.
+        knots: for "rank", the quantiles of each channel in training; empty for a channel that was never observed.
     """
 
     channels: tuple[str, ...]
@@ -57,6 +62,8 @@ class Encoder:
     intervals: bool
     time_scale: float
     streams: bool
+    summary: bool = False
+    knots: tuple[tuple[float, ...], ...] = ()
 
     @property
     def width(self) -> int:
@@ -65,7 +72,10 @@ class Encoder:
         return len(self.channels) + told + int(self.intervals)
 
     def scale(self, values: Float[np.ndarray, "rows channels"]) -> Float[np.ndarray, "rows channels"]:
-        """Values in units of the training data's deviation (as they are, for "instance" and "none")."""
+        """Values in units of the training data's deviation, or normal scores, or ("instance", "none") as they are."""
+        if self.scaling == "rank":
+            columns = [_ranked(values[:, index], knots) for index, knots in enumerate(self.knots)]
+            return np.stack(columns, axis=1) if columns else values
         if self.scaling != "standard":
             return values
         bent = np.where(np.array(self.log, dtype=bool), np.sign(values) * np.log1p(np.abs(values)), values)
@@ -112,6 +122,8 @@ class Encoder:
                 "d": self._with_interval(since, 0.0),
             }
             told["d_back"] = self._with_interval(_since_next_seen(seen, sequences) / self.time_scale, 0.0)
+        if self.summary:
+            told["seen"] = seen.astype(np.float64)
         return Encoded(
             self,
             sequences,
@@ -150,7 +162,8 @@ class Encoded:
         encoder, sequences: what by and what of.
         inputs: (rows + 1, width).
         codes: (rows + 1, categories).
-        told: for cells that read them: "m", "d" and "d_back", each (rows + 1, width).
+        told: for cells that read them: "m", "d" and "d_back", each (rows + 1, width); for a summary: "seen",
+            (rows + 1, channels).
     """
 
     encoder: Encoder
@@ -173,15 +186,22 @@ class Encoded:
 
 
 def fit_encoder(
-    sequences: Sequences, *, scaling: str, unseen: str, streams: bool, known: Sequences | None = None
+    sequences: Sequences,
+    *,
+    scaling: str,
+    unseen: str,
+    streams: bool,
+    summary: bool = False,
+    known: Sequences | None = None,
 ) -> Encoder:
     """Learn the scales and the categories of the training sequences.
 
     Args:
         sequences: those that are trained on.
-        scaling: "auto", "standard", "instance" or "none".
+        scaling: "auto", "standard", "rank", "instance" or "none".
         unseen: "unknown" or "error".
         streams: whether the cell reads mask and time for itself.
+        summary: whether the network summarises each channel.
         known: all sequences that came to `fit`; their categories are known where `unseen` is "error".
     """
     values = sequences.values
@@ -216,6 +236,8 @@ def fit_encoder(
         intervals=uneven,
         time_scale=float(positive.mean()) if len(positive) else 1.0,
         streams=streams,
+        summary=summary,
+        knots=tuple(_knots(column) for column in values.T) if scaling == "rank" else (),
     )
 
 
@@ -276,6 +298,26 @@ def _leans(values: Real) -> bool:
         return False
     spread = own.std()
     return bool(spread > 0 and ((own - own.mean()) ** 3).mean() > _SKEWED * spread**3)
+
+
+def _knots(values: Real) -> tuple[float, ...]:
+    """Quantiles in equal steps of what was observed."""
+    own = values[~np.isnan(values)]
+    return tuple(np.quantile(own, np.linspace(0, 1, _KNOTS)).tolist()) if len(own) else ()
+
+
+def _ranked(values: Real, knots: tuple[float, ...]) -> Real:
+    """Normal scores: where a value stands among those of training, as a deviate of the normal distribution.
+
+    Values that were frequent in training span several knots; they get the middle of these.
+    """
+    if not knots:
+        return np.where(np.isnan(values), np.nan, 0.0)
+    places, ends = np.linspace(0, 1, len(knots)), np.array(knots)
+    upper = np.interp(values, ends, places)
+    lower = 1 - np.interp(-values, -ends[::-1], places)
+    edge = 0.5 / len(knots)
+    return ndtri(np.clip((upper + lower) / 2, edge, 1 - edge))
 
 
 def _known(texts: NDArray[np.object_], least: int) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from gatewise.data.sequences import Form, Sequences
 from gatewise.errors import ArgumentError
 from gatewise.tasks.classify.calibration import softmax
 from gatewise.tasks.classify.encoding import Encoder
-from gatewise.tasks.classify.network import ClassifierNetwork
+from gatewise.tasks.classify.ensemble import Ensemble
 from gatewise.tasks.classify.training import logits_of
 
 __all__ = ["Fitted"]
@@ -34,7 +34,7 @@ class Fitted:
         categories: the names of the columns of text.
     """
 
-    network: ClassifierNetwork
+    network: Ensemble
     encoder: Encoder
     classes: NDArray[Any]
     weights: NDArray[np.float64]

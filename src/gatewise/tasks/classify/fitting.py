@@ -17,11 +17,12 @@ from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.spec import Program
 from gatewise.tasks.classify.calibration import fit_temperature
 from gatewise.tasks.classify.encoding import Encoded, fit_encoder
+from gatewise.tasks.classify.ensemble import Ensemble
 from gatewise.tasks.classify.fitted import Fitted
-from gatewise.tasks.classify.network import ARCHITECTURES, ClassifierNetwork, NetworkPlan, check_cell
-from gatewise.tasks.classify.pooling import POOLINGS
+from gatewise.tasks.classify.network import ARCHITECTURES, NetworkPlan, check_cell
+from gatewise.tasks.classify.pooling import pooling_names
 from gatewise.tasks.classify.splits import hold_out
-from gatewise.tasks.classify.training import ClassObjective, Labels, SequenceSource, logits_of
+from gatewise.tasks.classify.training import ClassObjective, Labels, SequenceSource, logits_of, summaries_of
 from gatewise.tasks.options import check_count, training_config
 
 __all__ = ["FitResult", "Options", "TrainingSet", "fit_classifier"]
@@ -31,10 +32,9 @@ _WARMUP_STEPS = 20
 _CHOICES = {
     "output": ("sequence", "step"),
     "architecture": ARCHITECTURES,
-    "pooling": POOLINGS,
     "missing": ("error", "mask"),
     "unseen": ("unknown", "error"),
-    "scaling": ("auto", "standard", "instance", "none"),
+    "scaling": ("auto", "standard", "rank", "instance", "none"),
 }
 
 
@@ -50,6 +50,9 @@ class Options:
     architecture: str
     filters: int
     pooling: str
+    summary: bool
+    members: int
+    input_dropout: float
     dropout: float
     recurrent_dropout: float
     missing: str
@@ -69,7 +72,7 @@ class Options:
         Raises:
             ArgumentError, ArgumentTypeError: naming the parameter.
         """
-        for name in ("hidden_size", "num_layers", "filters"):
+        for name in ("hidden_size", "num_layers", "filters", "members"):
             check_count(name, getattr(estimator, name))
         if estimator.batch_size is not None:
             check_count("batch_size", estimator.batch_size)
@@ -79,12 +82,14 @@ class Options:
                 raise ArgumentError(
                     f"{name}: one of {', '.join(map(repr, choices))} is expected, came {value!r}"
                 )
-        for name in ("dropout", "recurrent_dropout", "validation_fraction"):
+        for name in ("input_dropout", "dropout", "recurrent_dropout", "validation_fraction"):
             _check_share(name, getattr(estimator, name), above=name == "validation_fraction")
-        if not isinstance(estimator.bidirectional, bool | np.bool_):
-            raise ArgumentTypeError(
-                f"bidirectional: True or False is expected, came {estimator.bidirectional!r}"
-            )
+        for name in ("bidirectional", "summary"):
+            if not isinstance(getattr(estimator, name), bool | np.bool_):
+                raise ArgumentTypeError(
+                    f"{name}: True or False is expected, came {getattr(estimator, name)!r}"
+                )
+        pooling_names(estimator.pooling)
         program = cells.get(estimator.cell)
         check_cell(program, num_layers=estimator.num_layers, architecture=estimator.architecture)
         config = training_config(
@@ -100,7 +105,10 @@ class Options:
             hidden_size=int(estimator.hidden_size),
             num_layers=int(estimator.num_layers),
             bidirectional=bool(estimator.bidirectional),
+            summary=bool(estimator.summary),
+            members=int(estimator.members),
             filters=int(estimator.filters),
+            input_dropout=float(estimator.input_dropout),
             dropout=float(estimator.dropout),
             recurrent_dropout=float(estimator.recurrent_dropout),
             validation_fraction=float(estimator.validation_fraction),
@@ -156,16 +164,19 @@ def fit_classifier(data: TrainingSet, options: Options) -> FitResult:
     sequences = data.sequences
     streams = len(options.program.inputs) > 1
     encoder = fit_encoder(
-        sequences.take(kept), scaling=options.scaling, unseen=options.unseen, streams=streams, known=sequences
-    )
+        sequences.take(kept), scaling=options.scaling, unseen=options.unseen, streams=streams,
+        summary=options.summary, known=sequences,
+    )  # fmt: skip
     encoded = encoder.encode(sequences)
     weights = _weights(options.class_weight, data.classes, labels.of(sequences, kept))
     plan = _plan(encoded, len(data.classes), options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.train.seed)
-        network = ClassifierNetwork(plan)
+        network = Ensemble(plan, options.members)
+    if plan.summary:
+        network.standardise(summaries_of(network, encoded, kept))
     source = SequenceSource(encoded, labels, kept, options.batch_size, options.train.seed)
-    objective = ClassObjective(encoded, labels, held, weights, network=f"{plan}")
+    objective = ClassObjective(encoded, labels, held, weights, network=f"{plan} {options.members}")
     progress = train.choose(silent=not options.progress)
     history = train.fit(network, objective, source, options.train, progress=progress)
     network.eval()
@@ -214,7 +225,8 @@ def _plan(encoded: Encoded, classes: int, options: Options) -> NetworkPlan:
         categories=tuple(len(known) + 1 for known in encoder.categories.values()), classes=classes,
         output=options.output, hidden_size=options.hidden_size, num_layers=options.num_layers,
         bidirectional=options.bidirectional, architecture=options.architecture, filters=options.filters,
-        pooling=options.pooling, dropout=options.dropout, recurrent_dropout=options.recurrent_dropout,
+        pooling=options.pooling, channels=len(encoder.channels), summary=options.summary,
+        input_dropout=options.input_dropout, dropout=options.dropout, recurrent_dropout=options.recurrent_dropout,
         engine=options.engine,
     )  # fmt: skip
 
@@ -240,7 +252,7 @@ def _weights(class_weight: Any, classes: NDArray[Any], codes: Whole) -> NDArray[
 
 
 def _temperature(
-    network: ClassifierNetwork, encoded: Encoded, labels: Labels, held: Whole, weights: NDArray[np.float64]
+    network: Ensemble, encoded: Encoded, labels: Labels, held: Whole, weights: NDArray[np.float64]
 ) -> float:
     """What the logits are divided by, learned on the sequences that are held back."""
     logits, _ = logits_of(network, encoded, held)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -14,7 +15,8 @@ from gatewise.errors import ArgumentError
 from gatewise.nn import Recurrent
 from gatewise.spec import Program
 from gatewise.tasks.classify.convolution import FrontEnd, FullyConvolutional
-from gatewise.tasks.classify.pooling import AttentionPooling, LastPooling, MeanPooling, Pooling, valid_steps
+from gatewise.tasks.classify.pooling import make_pooling, valid_steps
+from gatewise.tasks.classify.summary import SummaryLayer, summary_by_step, summary_of, summary_step
 
 __all__ = ["ARCHITECTURES", "STREAMS", "ClassifierNetwork", "NetworkPlan", "check_cell"]
 
@@ -37,7 +39,10 @@ class NetworkPlan:
         bidirectional: whether it also reads from the end.
         architecture: "recurrent", "cnn" (a convolutional front end) or "fcn" (LSTM-FCN's two branches).
         filters: of the convolutions.
-        pooling: "last", "mean" or "attention".
+        pooling: as in `pooling_names`.
+        channels: numbers at each step that are channels, the first of the inputs.
+        summary: whether the head also reads a summary of each channel.
+        input_dropout: probability that an input is left out of a whole sequence, in training.
         dropout, recurrent_dropout: probabilities, in training.
         engine: which engine runs the recurrent layer.
     """
@@ -53,6 +58,9 @@ class NetworkPlan:
     architecture: str
     filters: int
     pooling: str
+    channels: int
+    summary: bool
+    input_dropout: float
     dropout: float
     recurrent_dropout: float
     engine: str
@@ -91,40 +99,62 @@ class ClassifierNetwork(nn.Module):
         self.backward = _recurrent(plan, width, reverse=True) if own_backward else None
         self.branch = FullyConvolutional(width, plan.filters) if plan.architecture == "fcn" else None
         size = self._output_width(plan, width)
-        self.pool: Pooling = _pooling(plan.pooling, size, plan.bidirectional)
+        if plan.output == "sequence":
+            self.pool, size = make_pooling(
+                plan.pooling, size, backward=size // 2 if plan.bidirectional else 0
+            )
+        size += self.branch.width if self.branch is not None else 0
+        self.summary = None
+        if plan.summary:
+            self.summary = SummaryLayer(plan.channels, plan.hidden_size, plan.dropout)
+            size += plan.hidden_size
         self.dropout = nn.Dropout(plan.dropout)
-        self.out = nn.Linear(size + (self.branch.width if self.branch is not None else 0), plan.classes)
+        self.out = nn.Linear(size, plan.classes)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Float[Tensor, "*shape classes"]:
         """Logits, (batch, classes) or, with output="step", (time, batch, classes)."""
         steps, side = self._steps(batch)
         lengths = batch["lengths"][0]
         if self.plan.output == "step":
-            return self._classes(steps, side)
+            told = self._summary_by_step(batch)
+            return self._classes(steps, told, side)
         pooled = self.pool(steps, lengths)
         mean = None if side is None else side.sum(0) / lengths.clamp(min=1)[:, None]
-        return self._classes(pooled, mean)
+        told = None if self.summary is None else self.summary(self.summaries(batch))
+        return self._classes(pooled, told, mean)
 
     def by_step(self, batch: Mapping[str, Tensor]) -> Float[Tensor, "time batch classes"]:
         """Logits as if each sequence ended at each step; for a causal network."""
         steps, _ = self._steps(batch)
-        return self._classes(steps if self.plan.output == "step" else self.pool.by_step(steps), None)
+        told = self._summary_by_step(batch)
+        return self._classes(steps if self.plan.output == "step" else self.pool.by_step(steps), told)
 
     def step(self, row: Mapping[str, Tensor], state: Any) -> tuple[Float[Tensor, "batch classes"], Any]:
         """One step of a stream: logits of all that came so far.
 
         Args:
-            row: x (batch, width), codes (batch, categories) and what the cell is told.
+            row: x (batch, width), codes (batch, categories), what the cell is told and what a summary needs.
             state: what the last step returned, None at the beginning.
         """
-        front, recurrent, pool = (None, None, None) if state is None else state
+        front, recurrent, pool, past = (None,) * 4 if state is None else state
         x = self._embedded(row)
         if self.front is not None:
             x, front = self.front.step(x, front)
         output, recurrent = self.recurrent.step(x, recurrent, streams=self._told(row, "d", x))
         if self.plan.output == "sequence":
             output, pool = self.pool.step(output, pool)
-        return self._classes(output, None), (front, recurrent, pool)
+        told = None
+        if self.summary is not None:
+            numbers, past = summary_step(*self._observed(row), past)
+            told = self.summary(numbers)
+        return self._classes(output, told), (front, recurrent, pool, past)
+
+    def summaries(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """The summary of each sequence, (batch, numbers)."""
+        return summary_of(*self._observed(batch), batch["lengths"][0])
+
+    def _summary_by_step(self, batch: Mapping[str, Tensor]) -> Tensor | None:
+        return None if self.summary is None else self.summary(summary_by_step(*self._observed(batch)))
 
     def _steps(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
         """The recurrent layer's output and the convolutional branch's, (time, batch, width)."""
@@ -143,7 +173,11 @@ class ClassifierNetwork(nn.Module):
     def _embedded(self, batch: Mapping[str, Tensor]) -> Tensor:
         codes = batch["codes"]
         parts = [table(codes[..., index]) for index, table in enumerate(self.embeddings)]
-        return torch.cat([batch["x"], *parts], dim=-1)
+        x = torch.cat([batch["x"], *parts], dim=-1)
+        if not self.training or not self.plan.input_dropout:
+            return x
+        # The same inputs at all steps of a sequence (Gal & Ghahramani 2016).
+        return x * F.dropout(torch.ones_like(x[:1]), self.plan.input_dropout)
 
     def _told(self, batch: Mapping[str, Tensor], since: str, x: Tensor) -> dict[str, Tensor] | None:
         """The cell's further streams; embedded categories count as observed, just now."""
@@ -155,9 +189,16 @@ class ClassifierNetwork(nn.Module):
             found[name] = torch.cat([own, fill], dim=-1)
         return found or None
 
-    def _classes(self, pooled: Tensor, side: Tensor | None) -> Tensor:
-        pooled = self.dropout(pooled)
-        return self.out(pooled if side is None else torch.cat([pooled, side], dim=-1))
+    def _observed(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The channels' values, and which were observed."""
+        return batch["x"][..., : self.plan.channels], batch["seen"]
+
+    def _classes(self, pooled: Tensor, told: Tensor | None, side: Tensor | None = None) -> Tensor:
+        """Logits of features that stand side by side; the convolutional branch is not dropped (Karim et al. 2019)."""
+        parts = [self.dropout(pooled)]
+        if told is not None:
+            parts.append(self.dropout(told))
+        return self.out(torch.cat(parts if side is None else [*parts, side], dim=-1))
 
     def _output_width(self, plan: NetworkPlan, width: int) -> int:
         with torch.no_grad():
@@ -199,12 +240,6 @@ def check_cell(program: Program, *, num_layers: int, architecture: str) -> None:
             f'architecture: "recurrent" or "fcn" is expected for the cell {program.name!r}, which reads the channels '
             'themselves, came "cnn"'
         )
-
-
-def _pooling(name: str, width: int, bidirectional: bool) -> Pooling:
-    if name == "attention":
-        return AttentionPooling(width)
-    return MeanPooling() if name == "mean" else LastPooling(width // 2 if bidirectional else 0)
 
 
 def _recurrent(plan: NetworkPlan, inputs: int, *, reverse: bool = False) -> Recurrent:

@@ -16,8 +16,9 @@ from gatewise.store import apply_tensors, load_model, save_model
 from gatewise.tasks.base import Estimator
 from gatewise.tasks.classify.card import ClassNotes, card_text
 from gatewise.tasks.classify.encoding import Encoder
+from gatewise.tasks.classify.ensemble import Ensemble
 from gatewise.tasks.classify.fitted import Fitted
-from gatewise.tasks.classify.network import ClassifierNetwork, NetworkPlan
+from gatewise.tasks.classify.network import NetworkPlan
 from gatewise.tasks.stored import plain, restoring
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def stored_parts(classifier: SequenceClassifier) -> tuple[dict[str, Any], dict[s
     config: dict[str, Any] = {
         "parameters": plain(parameters),
         "class_weight": _weight_config(classifier.class_weight),
+        "members": len(fitted.network.members),
         "network": plain(own | {"program": json.loads(plan.program.to_json())}),
         "encoder": plain(asdict(fitted.encoder)),
         "classes": _classes_config(fitted.classes),
@@ -99,11 +101,12 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
     plan = dict(config["network"])
     program = Program.from_json(json.dumps(plan.pop("program")))
     plan["categories"] = tuple(plan["categories"])
-    network = ClassifierNetwork(NetworkPlan(program=program, **plan))
+    network = Ensemble(NetworkPlan(program=program, **plan), int(config["members"]))
     apply_tensors(network, tensors, source="model.safetensors")
     network.eval()
     encoder = dict(config["encoder"])
     encoder |= {name: tuple(encoder[name]) for name in _TUPLES}
+    encoder["knots"] = tuple(tuple(one) for one in encoder["knots"])
     encoder["categories"] = {name: tuple(known) for name, known in encoder["categories"].items()}
     classes = np.array(config["classes"]["names"], dtype=config["classes"]["dtype"])
     fitted = Fitted(

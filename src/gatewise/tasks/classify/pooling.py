@@ -1,4 +1,4 @@
-"""From the steps of a sequence to one vector: the last step, the mean of all, or attention.
+"""From the steps of a sequence to one vector: the last step, mean, largest, attention, or several of these.
 
 Each way also gives what it would give if the sequence ended at each step (`by_step`), and takes one step at a time
 (`step`), with the same numbers: that is what streams need.
@@ -12,7 +12,20 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-__all__ = ["POOLINGS", "AttentionPooling", "LastPooling", "MeanPooling", "Pooling", "valid_steps"]
+from gatewise.errors import ArgumentError, ArgumentTypeError
+
+__all__ = [
+    "POOLINGS",
+    "AttentionPooling",
+    "LargestPooling",
+    "LastPooling",
+    "MeanPooling",
+    "Pooling",
+    "SeveralPoolings",
+    "make_pooling",
+    "pooling_names",
+    "valid_steps",
+]
 
 Steps = Float[Tensor, "time batch width"]
 
@@ -91,6 +104,20 @@ class MeanPooling(Pooling):
         return total / count, (total, count)
 
 
+class LargestPooling(Pooling):
+    """The largest value of each feature over a sequence's steps."""
+
+    def forward(self, steps: Steps, lengths: Tensor) -> Float[Tensor, "batch width"]:
+        """Pool whole sequences."""
+        there = valid_steps(lengths, steps.shape[0])[..., None]
+        return torch.where(there, steps, -torch.inf).amax(0)
+
+    def step(self, one: Float[Tensor, "batch width"], carry: Any) -> tuple[Float[Tensor, "batch width"], Any]:
+        """The largest so far."""
+        most = one if carry is None else torch.maximum(carry, one)
+        return most, most
+
+
 class AttentionPooling(Pooling):
     """A weighted mean whose weights are learned: softmax of v tanh(W h + b) (Yang et al. 2016, eq. 5 to 7).
 
@@ -124,4 +151,69 @@ class AttentionPooling(Pooling):
         return self.score(torch.tanh(self.inner(steps)))
 
 
-POOLINGS = ("last", "mean", "attention")
+class SeveralPoolings(Pooling):
+    """Several ways side by side.
+
+    Args:
+        parts: the ways.
+    """
+
+    def __init__(self, parts: list[Pooling]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, steps: Steps, lengths: Tensor) -> Float[Tensor, "batch several"]:
+        """Pool whole sequences in each way."""
+        return torch.cat([part(steps, lengths) for part in self.parts], dim=-1)
+
+    def by_step(self, steps: Steps) -> Float[Tensor, "time batch several"]:
+        """Every prefix, in each way."""
+        return torch.cat([part.by_step(steps) for part in self.parts], dim=-1)  # type: ignore[operator]
+
+    def step(self, one: Float[Tensor, "batch width"], carry: Any) -> tuple[Tensor, Any]:
+        """One more step, in each way."""
+        carries = [None] * len(self.parts) if carry is None else carry
+        both = [part.step(one, own) for part, own in zip(self.parts, carries, strict=True)]  # type: ignore[operator]
+        return torch.cat([pooled for pooled, _ in both], dim=-1), [own for _, own in both]
+
+
+POOLINGS = ("last", "mean", "max", "attention")
+
+
+def pooling_names(pooling: str) -> tuple[str, ...]:
+    """The ways that a pooling such as "last+mean" names.
+
+    Raises:
+        ArgumentError, ArgumentTypeError: it names none, an unknown one, or one twice.
+
+    Example:
+        >>> pooling_names("last+max")
+        ('last', 'max')
+    """
+    if not isinstance(pooling, str):
+        raise ArgumentTypeError(f"pooling: text is expected, came {pooling!r}")
+    names = tuple(pooling.split("+"))
+    if not set(names) <= set(POOLINGS) or len(set(names)) < len(names):
+        raise ArgumentError(
+            f"pooling: one of {', '.join(map(repr, POOLINGS))} is expected, or several different ones joined by +, "
+            f"such as 'last+mean', came {pooling!r}"
+        )
+    return names
+
+
+def make_pooling(pooling: str, width: int, *, backward: int = 0) -> tuple[Pooling, int]:
+    """The module, and how many numbers come out of it.
+
+    Args:
+        pooling: as in `pooling_names`.
+        width: of a step.
+        backward: how many of the features, the last ones, run backwards.
+    """
+    ways = {
+        "last": lambda: LastPooling(backward),
+        "mean": MeanPooling,
+        "max": LargestPooling,
+        "attention": lambda: AttentionPooling(width),
+    }
+    parts: list[Pooling] = [ways[name]() for name in pooling_names(pooling)]
+    return (parts[0] if len(parts) == 1 else SeveralPoolings(parts)), width * len(parts)

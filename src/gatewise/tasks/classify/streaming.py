@@ -94,6 +94,8 @@ class ClassifierStream:
         if encoder.streams:
             rows["m"] = np.concatenate([seen, np.ones(len(extra))])
             rows["d"] = np.concatenate([since, np.zeros(len(extra))])
+        if encoder.summary:
+            rows["seen"] = seen
         device = next(self._fitted.network.parameters()).device
         found = {
             name: torch.from_numpy(one.astype(np.float32))[None].to(device) for name, one in rows.items()

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from gatewise.data.sequences import Sequences
 from gatewise.tasks.classify.encoding import Encoded
 
-__all__ = ["ClassObjective", "Labels", "SequenceSource", "logits_of"]
+__all__ = ["ClassObjective", "Labels", "SequenceSource", "logits_of", "summaries_of"]
 
 Whole = NDArray[np.int64]
 # An epoch has at least so many steps; few sequences are gone through several times for it.
@@ -151,6 +151,8 @@ class ClassObjective:
         """The training loss of one batch."""
         logits = model(batch).float()
         target = batch["y"] if logits.ndim == 3 else batch["y"][0]
+        # Each member of an ensemble has its own logits, one member after another in the batch.
+        target = target.repeat(*([1] * (target.ndim - 1)), logits.shape[-2] // target.shape[-1])
         flat, own = logits.flatten(0, -2), target.flatten()
         weights = self._weights.to(flat.device)
         losses = F.cross_entropy(flat, own.clamp(min=0), weight=weights, reduction="none")
@@ -186,7 +188,7 @@ def logits_of(
     The model must be in eval mode.
 
     Args:
-        model: a `ClassifierNetwork`.
+        model: an `Ensemble`.
         encoded: the data.
         chosen: which sequences.
         by_step: whether a model of whole sequences is asked after each step.
@@ -214,6 +216,12 @@ def logits_of(
     if found is None:
         found = np.zeros((0, model.plan.classes))  # type: ignore[union-attr]
     return found, np.repeat(np.arange(len(chosen)), lengths) if stepwise else None
+
+
+def summaries_of(model: Any, encoded: Encoded, chosen: Whole) -> Tensor:
+    """The channels' summaries of some sequences, (sequences, numbers), in any order."""
+    parts = _parts(encoded.sequences.lengths[chosen])
+    return torch.cat([model.members[0].summaries(encoded.batch(chosen[part])) for part in parts])
 
 
 def _parts(lengths: Whole) -> list[Whole]:
