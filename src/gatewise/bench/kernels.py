@@ -197,13 +197,15 @@ def _linear(shapes: Sequence[Shape], seconds: float) -> Iterator[Row]:
     """Recurrences without a product: beside their input product alone, and where that is next to nothing a copy.
 
     The second kind of row has one input feature, so that little is left but the recurrence itself; its last column is
-    what it writes, and as much for what is read, as a share of the rate of a large copy.
+    what it writes, and as much for what is read, as a share of the rate of a large copy. Its output is small enough
+    for the allocator to keep: the pages of a new one cost ten times what the copy does.
     """
-    batch, steps, hidden = (32, 512, 512) if tuple(shapes) == GRID else (2, 64, 32)
+    batch, long, hidden = (32, 512, 512) if tuple(shapes) == GRID else (2, 64, 32)
     for name in ("indrnn", "sru", "min_gru", "min_lstm"):
         program = cells.get(name, bias=False)
         gates = sum(len(t.parts) for t in program.tensors if t.role == "input")
         for width in (hidden,) if name == "sru" else (hidden, 1):
+            steps = long if width > 1 else min(long, 224)
             layer = nn.Recurrent(name, width, hidden, engine="native", bias=False)
             x = torch.randn(steps, batch, width)
             weight, product = torch.randn(gates * hidden, width), torch.empty(steps * batch, gates * hidden)
