@@ -11,10 +11,11 @@ from gatewise.data import Panel
 from gatewise.data.frequency import show_stamp
 from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.tasks.forecast import architectures, likelihoods
+from gatewise.tasks.options import check_count
 
-__all__ = ["NetworkChoices", "check_together", "held_out_rows"]
+__all__ = ["NetworkChoices", "check_together", "held_out_rows", "seasons_of"]
 
-_LOSSES = ("auto", "pinball", "mse", "mae", "likelihood")
+_LOSSES = ("auto", "pinball", "relative", "owa", "mse", "mae", "likelihood")
 _CHANNELS = ("independent", "joint")
 # Integers that are small enough for their steps to matter are taken for counts.
 _LARGEST_COUNT_MEAN = 50.0
@@ -156,6 +157,30 @@ def held_out_rows(panel: Panel, validation: float | int, horizon: int) -> np.nda
             f"{panel.lengths[index]}; hold back fewer"
         )
     return held
+
+
+def seasons_of(season_length: Any, architecture: str) -> tuple[int, ...]:
+    """The lengths of the seasons; none where the frequency says it.
+
+    Raises:
+        ArgumentError, ArgumentTypeError: `season_length` is neither None, an integer nor a sequence of such.
+    """
+    if season_length is None:
+        return ()
+    several = isinstance(season_length, tuple | list)
+    for one in season_length if several else (season_length,):
+        check_count("season_length", one)
+    lengths = tuple(int(one) for one in season_length) if several else (int(season_length),)
+    if not lengths or len(set(lengths)) != len(lengths):
+        raise ArgumentError(
+            f"season_length: different lengths are expected, such as (24, 168), came {season_length!r}"
+        )
+    if len(lengths) > 1 and architecture == "deepar":
+        raise ArgumentError(
+            'season_length: one length is expected with architecture="deepar", whose paths go on from their own '
+            f"values, came {season_length!r}"
+        )
+    return lengths
 
 
 def _check_validation(value: Any) -> None:
