@@ -271,8 +271,7 @@ def markdown(name: str, task: Task, rows: list[dict]) -> str:
     lines += [_line(key, [value], [""] * 4) for key, value in simple.items()]
     lines += [
         "",
-        "Asked of the intervals: "
-        + "; ".join(asked(share, windows, points, horizon) for share in (0.8, 0.95)),
+        "Asked of the intervals: " + "; ".join(asked(share, points, horizon) for share in (0.8, 0.95)),
     ]
     return "\n".join(lines)
 
@@ -297,7 +296,7 @@ def averaged(files: list[Path]) -> list[str]:
     ]
 
 
-def asked(share: float, windows: int, points: int, horizon: int) -> str:
+def asked(share: float, points: int, horizon: int) -> str:
     """What an interval's share has to lie in: 3 points from nominal, or the binomial interval of 95 %.
 
     Windows overlap, so that the values of one stretch of time are counted up to `horizon` times, and the steps of one
@@ -305,7 +304,7 @@ def asked(share: float, windows: int, points: int, horizon: int) -> str:
     """
     if points >= MANY:
         return f"{100 * share:.0f} % within 3 points ({points:,} values)"
-    trials = max(1, windows // horizon)
+    trials = max(1, points // horizon**2)
     low, high = (float(binom.ppf(tail, trials, share)) / trials for tail in (0.025, 0.975))
     return f"{100 * share:.0f} % in {100 * low:.1f} to {100 * high:.1f} (binomial, {trials:,} trials)"
 

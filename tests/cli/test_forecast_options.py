@@ -127,13 +127,19 @@ def test_what_the_network_is_reaches_it(folder, monkeypatch) -> None:
         "--members",
         "2",
     ]
-    more = [*chosen, "--season-length", "7,14"]
-    assert (
-        call(monkeypatch, "fit", "forecast", folder / "sales.csv", "--out", out, *COLUMNS, *FAST, *more) == 0
-    )
+    more = [*FAST, *chosen, "--season-length", "7,14", "--sampling", "scale"]
+    assert call(monkeypatch, "fit", "forecast", folder / "sales.csv", "--out", out, *COLUMNS, *more) == 0
     loaded = Forecaster.load(out)
-    expected = {"architecture": "segrnn", "loss": "relative", "scaling": "log", "revin": True, "members": 2,
-                "season_length": (7, 14), "likelihood": "auto"}  # fmt: skip
+    expected = {
+        "architecture": "segrnn",
+        "loss": "relative",
+        "likelihood": "auto",
+        "scaling": "log",
+        "revin": True,
+        "members": 2,
+        "sampling": "scale",
+        "season_length": (7, 14),
+    }
     assert {name: loaded.get_params()[name] for name in expected} == expected
     assert loaded.fitted_.network.plan.architecture == "segrnn"
 

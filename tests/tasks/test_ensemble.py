@@ -58,6 +58,7 @@ def test_it_is_saved_and_sampled_from(model, tmp_path) -> None:
     model.save(tmp_path / "model")
     loaded = Forecaster.load(tmp_path / "model")
     assert loaded.members == 3
+    assert "3 networks whose quantiles are averaged" in (tmp_path / "model" / "card.md").read_text()
     pd.testing.assert_frame_equal(loaded.predict(), model.predict())
     np.testing.assert_array_equal(loaded.sample_paths(num_samples=5), model.sample_paths(num_samples=5))
 

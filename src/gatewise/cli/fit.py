@@ -120,6 +120,9 @@ def forecast(
         bool, typer.Option("--revin", help="Normalise each window by its own mean and deviation.")
     ] = False,
     members: Annotated[int, typer.Option(help="Networks whose quantiles are averaged.")] = 1,
+    sampling: Annotated[
+        str, typer.Option(help="Of series in training: uniform, or scale [dim](large ones more often)[/].")
+    ] = "uniform",
     max_epochs: Annotated[int, typer.Option(help="The most passes over the data.")] = 30,
     max_time: Annotated[float | None, typer.Option(help="Seconds for training.")] = None,
     learning_rate: Annotated[float, typer.Option(help="The learning rate's peak.")] = 3e-3,
@@ -140,7 +143,7 @@ def forecast(
         "horizon": horizon, "lookback": lookback, "cell": cell, "hidden_size": hidden_size, "num_layers": num_layers,
         "season_length": None if season_length is None else _lengths(season_length),
         "architecture": architecture, "loss": loss, "likelihood": likelihood, "scaling": scaling, "revin": revin,
-        "members": members, "learning_rate": learning_rate, "max_epochs": max_epochs,
+        "members": members, "sampling": sampling, "learning_rate": learning_rate, "max_epochs": max_epochs,
         "max_time": max_time, "random_state": seed, "device": device, "unseen": unseen,
         "calibration": calibration,
         "freq": int(freq) if freq is not None and freq.isdigit() else freq,

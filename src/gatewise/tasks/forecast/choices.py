@@ -17,6 +17,7 @@ __all__ = ["NetworkChoices", "check_together", "held_out_rows", "seasons_of"]
 
 _LOSSES = ("auto", "pinball", "relative", "owa", "mse", "mae", "likelihood")
 _CHANNELS = ("independent", "joint")
+_SAMPLING = ("uniform", "scale")
 # Integers that are small enough for their steps to matter are taken for counts.
 _LARGEST_COUNT_MEAN = 50.0
 # As many segments as Lin et al. 2023 have for their longest lookback (720 steps in segments of 48).
@@ -35,6 +36,7 @@ class NetworkChoices:
     segment_length: int | None
     num_samples: int
     validation: float | int
+    sampling: str = "uniform"
 
     @classmethod
     def from_estimator(cls, estimator: Any) -> NetworkChoices:
@@ -46,6 +48,7 @@ class NetworkChoices:
         architectures.check_name(estimator.architecture)
         for name, allowed in (
             ("channels", _CHANNELS), ("loss", _LOSSES), ("likelihood", ("auto", *likelihoods.names())),
+            ("sampling", _SAMPLING),
         ):  # fmt: skip
             value = getattr(estimator, name)
             if value not in allowed:
@@ -70,11 +73,15 @@ class NetworkChoices:
         loss = estimator.loss
         if loss == "auto":
             loss = "likelihood" if estimator.architecture == "deepar" else "pinball"
+        if estimator.sampling == "scale" and estimator.channels == "joint":
+            raise ArgumentError(
+                'sampling: "uniform" is expected with channels="joint", whose windows hold all series, came "scale"'
+            )
         _check_validation(estimator.validation)
         return cls(
             architecture=estimator.architecture, revin=bool(estimator.revin), channels=estimator.channels, loss=loss,
             likelihood=estimator.likelihood, segment_length=estimator.segment_length,
-            num_samples=int(estimator.num_samples), validation=estimator.validation,
+            num_samples=int(estimator.num_samples), validation=estimator.validation, sampling=estimator.sampling,
         )  # fmt: skip
 
     def settled(self, panel: Panel, lookback: int, horizon: int) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from gatewise.tasks.forecast.metrics import mase_scale
 from gatewise.tasks.forecast.network import ForecastNetwork, NetworkPlan
 from gatewise.tasks.forecast.objective import ForecastObjective
 from gatewise.tasks.forecast.origin_source import OriginSource
-from gatewise.tasks.forecast.scaling import fit_scaler
+from gatewise.tasks.forecast.scaling import fit_scaler, series_scales
 from gatewise.tasks.forecast.training import ChunkSource, choose_origins
 from gatewise.tasks.options import check_count, training_config
 
@@ -172,22 +172,21 @@ def fit_forecaster(panel: Panel, options: Options, *, from_array: bool) -> FitRe
     trained = []
     for place in range(options.members):
         own = options.of_member(place)
-        trained.append(
-            _train(_network(panel, encoder, own, log=scaler.log), learned, limits, validation, own)
-        )
+        network = _network(panel, encoder, own, log=scaler.log)
+        trained.append(_train(network, learned, history, limits, validation, own))
         if trained[-1].run.stopped == "interrupted":
             break
-    network = together([one.network for one in trained]).eval()
+    model = together([one.network for one in trained]).eval()
     calibration = _calibration(
-        network, encoded, choose_origins(first, last, _CALIBRATION_WINDOWS), options.levels
+        model, encoded, choose_origins(first, last, _CALIBRATION_WINDOWS), options.levels
     )
     # As many rows as calibrated the model in the first place.
     recent = Recent(int(held.max()) if options.adaptive else 0)
     fitted = Fitted(
-        network=network, encoder=encoder, scaler=scaler, scaling=options.scaling,
+        network=model, encoder=encoder, scaler=scaler, scaling=options.scaling,
         scales=mase_scale(panel.target, panel.starts, encoder.season_length), levels=options.levels,
         calibration=calibration, frequency=panel.frequency, kind=panel.kind,
-        context=context_of(encoded, recent, together=network.plan.channels > 1), from_array=from_array, recent=recent,
+        context=context_of(encoded, recent, together=model.plan.channels > 1), from_array=from_array, recent=recent,
     )  # fmt: skip
     shortest, longest = int(held.min()), int(held.max())
     rows = f"{shortest:,}" if shortest == longest else f"{shortest:,} to {longest:,}"
@@ -207,10 +206,23 @@ class _Trained:
 
 
 def _train(
-    network: ForecastNetwork, encoded: Encoded, limits: Whole, validation: Origins, options: Options
+    network: ForecastNetwork,
+    encoded: Encoded,
+    history: Panel,
+    limits: Whole,
+    validation: Origins,
+    options: Options,
 ) -> _Trained:
     draw = ChunkSource if network.shares_encoder else OriginSource
-    source = draw(encoded, limits, options.batch_size, options.train.seed, channels=network.plan.channels)
+    weights = series_scales(history) if options.choices.sampling == "scale" else None
+    source = draw(
+        encoded,
+        limits,
+        options.batch_size,
+        options.train.seed,
+        channels=network.plan.channels,
+        weights=weights,
+    )
     objective = ForecastObjective(encoded, validation, log=encoded.scaler.log, plan=network.plan)
     progress = train.choose(silent=not options.progress)
     run = train.fit(network, objective, source, options.train, progress=progress)

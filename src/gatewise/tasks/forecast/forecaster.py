@@ -85,6 +85,8 @@ class Forecaster(Estimator):
             before each forecast whose outcome is known, which follows a drift.
         members: networks that are fitted one after the other, from seeds of their own, and forecast together by the
             mean of their quantiles, at least 1; `max_time` is for all of them.
+        sampling: "uniform" learns from every stretch of every series alike, "scale" from a series as often as its
+            values are large (Salinas et al. 2020, sec. 3.4), for errors that count in the target's unit.
 
     Attributes:
         history_: one dict per epoch, with training and validation loss (and its member, of several).
@@ -150,6 +152,7 @@ class Forecaster(Estimator):
         unseen: str = "error",
         calibration: str = "split",
         members: int = 1,
+        sampling: str = "uniform",
     ) -> None:
         self.horizon = horizon
         self.lookback = lookback
@@ -187,6 +190,7 @@ class Forecaster(Estimator):
         self.unseen = unseen
         self.calibration = calibration
         self.members = members
+        self.sampling = sampling
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Fit to all rows of a table.
