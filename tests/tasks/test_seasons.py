@@ -75,6 +75,7 @@ def test_the_values_are_those_of_that_many_steps_before() -> None:
     np.testing.assert_allclose(early.further[0, 0, 0], early.last[0, 0])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_they_are_worth_their_while_and_saved(architecture, tmp_path) -> None:
     frame = weekly()
