@@ -7,6 +7,7 @@ Each run is a process of its own, whose peak is the kernel's figure for it (ru_m
 pages of the mapped file that it touched included. The series are made here (a weekly wave, a level and noise of their
 own, a covariate known for the future, a static and a categorical column), written once into an Arrow file, and read by
 mapping it. One JSON line per run is appended to forecast_scale.jsonl; a run that is there already is not done again.
+An epoch is one pass over the windows.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ from gatewise.data import read_table, write_table
 from gatewise.tasks import Forecaster
 
 try:
-    from benchmarks.machine import describe
+    from benchmarks.resumable import Lines
 except ImportError:
-    from machine import describe
+    from resumable import Lines
 
 STEPS, HORIZON, LOOKBACK = 100, 14, 28
 DAY = 86_400_000_000_000
-RUNS = tuple((series, cell) for series in (1_000, 10_000, 100_000) for cell in ("lstm", "gru"))
+# The largest first: it is the one that is asked for.
+RUNS = tuple((series, cell) for cell in ("lstm", "gru") for series in (100_000, 10_000, 1_000))
 
 
 def main() -> None:
@@ -43,34 +45,53 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="2,000 series, to see that it runs")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--max-time", type=float, default=None, help="seconds of training for each run")
+    parser.add_argument("--stop-after", type=float, help="seconds after which no further run is begun")
     parser.add_argument("--one", nargs=2, metavar=("SERIES", "CELL"), help="one run, in this process")
     arguments = parser.parse_args()
     if arguments.one:
         series, cell = int(arguments.one[0]), arguments.one[1]
         print(json.dumps(one(arguments.out, series, cell, arguments.epochs, arguments.max_time)))
         return
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    results = arguments.out / "forecast_scale.jsonl"
-    done = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
-    for series, cell in ((2_000, "lstm"),) if arguments.quick else RUNS:
-        wanted = {"series": series, "cell": cell, "epochs": arguments.epochs}
-        if any(wanted.items() <= row.items() for row in done):
-            print(f"{series:,} series, {cell}: there already", flush=True)
-            continue
+
+    def work(series: int, cell: str) -> dict:
         command = [sys.executable, __file__, "--out", str(arguments.out), "--epochs", str(arguments.epochs)]
         if arguments.max_time is not None:
             command += ["--max-time", str(arguments.max_time)]
+        # Its progress goes to this process' terminal or log.
         finished = subprocess.run(
             [*command, "--one", str(series), cell], stdout=subprocess.PIPE, text=True, check=True
         )
-        row = json.loads(finished.stdout.splitlines()[-1])
-        with results.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-        print(
-            f"{series:,} series x {STEPS} steps, {cell}: peak {row['peak_mib']:,.0f} MiB ({row['before_mib']:,.0f} "
-            f"before the table), {row['windows_per_second']:,.0f} windows a second, fit {row['fit_seconds']:.0f} s",
-            flush=True,
+        return json.loads(finished.stdout.splitlines()[-1])
+
+    settings = {
+        "steps": STEPS,
+        "horizon": HORIZON,
+        "lookback": LOOKBACK,
+        "epochs": arguments.epochs,
+        "max_time": arguments.max_time,
+    }
+    lines = Lines(arguments.out / "forecast_scale.jsonl", settings)
+    keys = [
+        {"series": series, "cell": cell} for series, cell in (((2_000, "lstm"),) if arguments.quick else RUNS)
+    ]
+    print(markdown(lines.run(keys, work, stop_after=arguments.stop_after)))
+
+
+def markdown(rows: list[dict]) -> str:
+    """A line for each run."""
+    lines = [
+        "| series x steps | cell | rows | peak, MiB | before the table | with predict | windows a second | fit, s "
+        "| predict, s |",
+        "| --- | --- " + "| ---: " * 7 + "|",
+    ]
+    for row in rows:
+        key, settings = row["key"], row["settings"]
+        lines.append(
+            f"| {key['series']:,} x {settings['steps']} | {key['cell']} | {key['series'] * settings['steps']:,} | "
+            f"{row['peak_mib']:,.0f} | {row['before_mib']:,.0f} | {row['peak_with_predict_mib']:,.0f} | "
+            f"{row['windows_per_second']:,.0f} | {row['fit_seconds']:.0f} | {row['predict_seconds']:.0f} |"
         )
+    return "\n".join(lines)
 
 
 def one(folder: Path, series: int, cell: str, epochs: int, max_time: float | None = None) -> dict:
@@ -88,10 +109,6 @@ def one(folder: Path, series: int, cell: str, epochs: int, max_time: float | Non
     future = pa.table(_future(series))
     rows = model.predict(future=future).num_rows
     return {
-        "series": series,
-        "steps": STEPS,
-        "cell": cell,
-        "epochs": epochs,
         "stopped": model.stopped_,
         "windows_per_second": model.windows_per_second_,
         "fit_seconds": model.fit_seconds_,
@@ -101,7 +118,6 @@ def one(folder: Path, series: int, cell: str, epochs: int, max_time: float | Non
         "peak_mib": fitted,
         "peak_with_predict_mib": peak(),
         "threads": torch.get_num_threads(),
-        "machine": describe()["text"],
     }
 
 

@@ -114,6 +114,36 @@ def test_a_search_writes_what_it_found(folder, monkeypatch, capsys) -> None:
     assert "Search:" in capsys.readouterr().out
 
 
+def test_what_the_network_is_reaches_it(folder, monkeypatch) -> None:
+    out = folder / "network"
+    chosen = [
+        "--architecture",
+        "segrnn",
+        "--loss",
+        "relative",
+        "--scaling",
+        "log",
+        "--revin",
+        "--members",
+        "2",
+    ]
+    more = [*FAST, *chosen, "--season-length", "7,14", "--sampling", "scale"]
+    assert call(monkeypatch, "fit", "forecast", folder / "sales.csv", "--out", out, *COLUMNS, *more) == 0
+    loaded = Forecaster.load(out)
+    expected = {
+        "architecture": "segrnn",
+        "loss": "relative",
+        "likelihood": "auto",
+        "scaling": "log",
+        "revin": True,
+        "members": 2,
+        "sampling": "scale",
+        "season_length": (7, 14),
+    }
+    assert {name: loaded.get_params()[name] for name in expected} == expected
+    assert loaded.fitted_.network.plan.architecture == "segrnn"
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -126,6 +156,12 @@ def test_a_search_writes_what_it_found(folder, monkeypatch, capsys) -> None:
         (["--cv", "-1"], "--cv"),
         (["--cv", "90"], "window 1 of 90"),
         (["--search", "-1"], "--search"),
+        (["--season-length", "week"], "--season-length"),
+        (["--architecture", "tcn"], "architecture"),
+        (["--loss", "huber"], "loss"),
+        (["--likelihood", "poisson"], "likelihood"),
+        (["--members", "0"], "members"),
+        (["--architecture", "deepar", "--season-length", "7,14"], "season_length"),
         (["--test-start", "2024-04-28"], "no series has more than 2 rows"),
     ],
 )

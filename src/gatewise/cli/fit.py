@@ -111,8 +111,24 @@ def forecast(
         int | None, typer.Option(help="Rows that a forecast sees [dim](three seasons)[/].")
     ] = None,
     season_length: Annotated[
-        int | None, typer.Option(help="Steps of a season [dim](from the frequency)[/].")
+        str | None,
+        typer.Option(help="Steps of a season; several separated by commas [dim](from the frequency)[/]."),
     ] = None,
+    architecture: Annotated[str, typer.Option(help="direct, seq2seq, deepar or segrnn.")] = "direct",
+    loss: Annotated[
+        str, typer.Option(help="pinball, relative, mse, mae or likelihood [dim](deepar: likelihood)[/].")
+    ] = "auto",
+    likelihood: Annotated[
+        str, typer.Option(help="gaussian, student_t or negative_binomial [dim](from the target)[/].")
+    ] = "auto",
+    scaling: Annotated[str, typer.Option(help="auto, standard, log or none.")] = "auto",
+    revin: Annotated[
+        bool, typer.Option("--revin", help="Normalise each window by its own mean and deviation.")
+    ] = False,
+    members: Annotated[int, typer.Option(help="Networks whose quantiles are averaged.")] = 1,
+    sampling: Annotated[
+        str, typer.Option(help="Of series in training: uniform, or scale [dim](large ones more often)[/].")
+    ] = "uniform",
     max_epochs: Annotated[int, typer.Option(help="The most passes over the data.")] = 30,
     max_time: Annotated[float | None, typer.Option(help="Seconds for training.")] = None,
     learning_rate: Annotated[float, typer.Option(help="The learning rate's peak.")] = 3e-3,
@@ -131,7 +147,9 @@ def forecast(
 
     parameters = {
         "horizon": horizon, "lookback": lookback, "cell": cell, "hidden_size": hidden_size, "num_layers": num_layers,
-        "season_length": season_length, "learning_rate": learning_rate, "max_epochs": max_epochs,
+        "season_length": None if season_length is None else _lengths(season_length),
+        "architecture": architecture, "loss": loss, "likelihood": likelihood, "scaling": scaling, "revin": revin,
+        "members": members, "sampling": sampling, "learning_rate": learning_rate, "max_epochs": max_epochs,
         "max_time": max_time, "random_state": seed, "device": device, "unseen": unseen,
         "calibration": calibration,
         "freq": int(freq) if freq is not None and freq.isdigit() else freq,
@@ -229,6 +247,16 @@ def classify(
     )
     if interrupted:
         raise typer.Exit(130)
+
+
+def _lengths(text: str) -> int | tuple[int, ...]:
+    try:
+        lengths = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ArgumentError(
+            f"--season-length: an integer, or several separated by commas (24,168), is expected, came {text!r}"
+        ) from None
+    return lengths[0] if len(lengths) == 1 else lengths
 
 
 def _levels(text: str) -> tuple[float, ...]:

@@ -2,8 +2,7 @@
 
 Split calibration promises coverage for values like those of the rows that were held back in `fit`. Where a series has
 moved on since, the latest windows say more (conformal prediction beyond exchangeability, Barber et al. 2023, with
-equal weights on a window of time and none before it). Measured with small models and 80 % intervals: the S&P 500's
-hold 66 % instead of 46 %, those of a traffic detector 79.7 % instead of 83.5 % (docs/tasks/forecast-protocol.md).
+equal weights on a window of time and none before it). Measured in docs/results/forecast-sets.md.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from numpy.typing import NDArray
 from gatewise.tasks.forecast.batches import Origins
 from gatewise.tasks.forecast.calibration import calibrate, fit_calibration
 from gatewise.tasks.forecast.encoding import Encoded
+from gatewise.tasks.forecast.ensemble import Forecasting
 from gatewise.tasks.forecast.inference import forecast_scaled
-from gatewise.tasks.forecast.network import ForecastNetwork
 
 __all__ = ["Recent", "adapted"]
 
@@ -46,7 +45,7 @@ class Recent:
 
 
 def adapted(
-    network: ForecastNetwork,
+    network: Forecasting,
     encoded: Encoded,
     origins: Origins,
     recent: Recent,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewise.data.frequency import show_stamp
+from gatewise.tasks.forecast.ensemble import Ensemble
 from gatewise.tasks.forecast.evaluation import Evaluation
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def card_text(forecaster: Forecaster, notes: CardNotes) -> str:
     fitted = forecaster.fitted_
     plan, context = fitted.network.plan, fitted.context
     levels = ", ".join(f"{level:g}" for level in fitted.levels)
+    networks = len(fitted.network.members) if isinstance(fitted.network, Ensemble) else 1
+    several = f"{networks} networks whose quantiles are averaged; " if networks > 1 else ""
     count = sum(parameter.numel() for parameter in fitted.network.parameters())
     lines = [
         f"# Forecaster: {plan.horizon} steps ahead, cell {plan.program.name}",
@@ -81,7 +84,8 @@ def card_text(forecaster: Forecaster, notes: CardNotes) -> str:
     lines += [
         "## Model",
         "",
-        f"- {count:,} parameters; {plan.num_layers} layer(s) of {plan.hidden_size} units; cell: {plan.program.name}",
+        f"- {several}{count:,} parameters; {plan.num_layers} layer(s) of {plan.hidden_size} units; "
+        f"cell: {plan.program.name}",
         f"- Kept from epoch {forecaster.best_epoch_} of {len(forecaster.history_)} ({forecaster.stopped_}); fit time "
         f"{forecaster.fit_seconds_:.0f} s",
         f"- Quantiles calibrated on the validation rows; factors {', '.join(f'{f:.3f}' for f in fitted.calibration)}",

@@ -11,11 +11,13 @@ from gatewise.data import Panel
 from gatewise.data.frequency import show_stamp
 from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.tasks.forecast import architectures, likelihoods
+from gatewise.tasks.options import check_count
 
-__all__ = ["NetworkChoices", "check_together", "held_out_rows"]
+__all__ = ["NetworkChoices", "check_together", "held_out_rows", "seasons_of"]
 
-_LOSSES = ("auto", "pinball", "mse", "mae", "likelihood")
+_LOSSES = ("auto", "pinball", "relative", "owa", "mse", "mae", "likelihood")
 _CHANNELS = ("independent", "joint")
+_SAMPLING = ("uniform", "scale")
 # Integers that are small enough for their steps to matter are taken for counts.
 _LARGEST_COUNT_MEAN = 50.0
 # As many segments as Lin et al. 2023 have for their longest lookback (720 steps in segments of 48).
@@ -34,6 +36,7 @@ class NetworkChoices:
     segment_length: int | None
     num_samples: int
     validation: float | int
+    sampling: str = "uniform"
 
     @classmethod
     def from_estimator(cls, estimator: Any) -> NetworkChoices:
@@ -45,6 +48,7 @@ class NetworkChoices:
         architectures.check_name(estimator.architecture)
         for name, allowed in (
             ("channels", _CHANNELS), ("loss", _LOSSES), ("likelihood", ("auto", *likelihoods.names())),
+            ("sampling", _SAMPLING),
         ):  # fmt: skip
             value = getattr(estimator, name)
             if value not in allowed:
@@ -69,11 +73,15 @@ class NetworkChoices:
         loss = estimator.loss
         if loss == "auto":
             loss = "likelihood" if estimator.architecture == "deepar" else "pinball"
+        if estimator.sampling == "scale" and estimator.channels == "joint":
+            raise ArgumentError(
+                'sampling: "uniform" is expected with channels="joint", whose windows hold all series, came "scale"'
+            )
         _check_validation(estimator.validation)
         return cls(
             architecture=estimator.architecture, revin=bool(estimator.revin), channels=estimator.channels, loss=loss,
             likelihood=estimator.likelihood, segment_length=estimator.segment_length,
-            num_samples=int(estimator.num_samples), validation=estimator.validation,
+            num_samples=int(estimator.num_samples), validation=estimator.validation, sampling=estimator.sampling,
         )  # fmt: skip
 
     def settled(self, panel: Panel, lookback: int, horizon: int) -> dict[str, Any]:
@@ -156,6 +164,30 @@ def held_out_rows(panel: Panel, validation: float | int, horizon: int) -> np.nda
             f"{panel.lengths[index]}; hold back fewer"
         )
     return held
+
+
+def seasons_of(season_length: Any, architecture: str) -> tuple[int, ...]:
+    """The lengths of the seasons; none where the frequency says it.
+
+    Raises:
+        ArgumentError, ArgumentTypeError: `season_length` is neither None, an integer nor a sequence of such.
+    """
+    if season_length is None:
+        return ()
+    several = isinstance(season_length, tuple | list)
+    for one in season_length if several else (season_length,):
+        check_count("season_length", one)
+    lengths = tuple(int(one) for one in season_length) if several else (int(season_length),)
+    if not lengths or len(set(lengths)) != len(lengths):
+        raise ArgumentError(
+            f"season_length: different lengths are expected, such as (24, 168), came {season_length!r}"
+        )
+    if len(lengths) > 1 and architecture == "deepar":
+        raise ArgumentError(
+            'season_length: one length is expected with architecture="deepar", whose paths go on from their own '
+            f"values, came {season_length!r}"
+        )
+    return lengths
 
 
 def _check_validation(value: Any) -> None:

@@ -40,6 +40,7 @@ class Encoder:
         season_length: steps of a season.
         calendar: the cycles of the calendar that are inputs.
         covariates: how further columns become inputs.
+        further_seasons: lengths of seasons beside it, in steps.
     """
 
     horizon: int
@@ -47,6 +48,12 @@ class Encoder:
     season_length: int
     calendar: tuple[str, ...]
     covariates: CovariateEncoder
+    further_seasons: tuple[int, ...] = ()
+
+    @property
+    def longest_season(self) -> int:
+        """Steps of the longest season."""
+        return max(self.season_length, *self.further_seasons, 1)
 
     @property
     def calendar_width(self) -> int:
@@ -91,6 +98,7 @@ class Windows:
         known: (positions, batch, horizon, features), known for the future: covariates and calendar.
         last: (positions, batch), the last observed value, scaled.
         season: (positions, batch, horizon), the value one season before each forecast stamp, scaled.
+        further: (positions, batch, horizon, seasons), likewise of each further season.
         positions: (positions,) the steps that forecasts are made from.
         static: (batch, features), of the series.
         categories: (time, batch, columns), int64 codes.
@@ -104,6 +112,7 @@ class Windows:
     last: Tensor
     season: Tensor
     positions: Tensor
+    further: Tensor = field(default_factory=lambda: torch.zeros(0, 0, 0, 0))
     static: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
     categories: Tensor = field(default_factory=lambda: torch.zeros(0, 0, 0, dtype=torch.int64))
     known_categories: Tensor = field(default_factory=lambda: torch.zeros(0, 0, 0, 0, dtype=torch.int64))
@@ -117,6 +126,7 @@ class Windows:
             "known": self.known,
             "last": self.last,
             "season": self.season,
+            "further": self.further,
             "positions": self.positions[:, None].expand(-1, self.inputs.shape[1]),
             "static": self.static[None],
             "categories": self.categories,
@@ -127,7 +137,7 @@ class Windows:
     @classmethod
     def from_batch(cls, batch: Mapping[str, Tensor]) -> Windows:
         """The windows of a batch that `to_batch` made."""
-        same = ("inputs", "known", "last", "season", "categories", "known_categories")
+        same = ("inputs", "known", "last", "season", "further", "categories", "known_categories")
         return cls(
             **{name: batch[name] for name in same},
             positions=batch["positions"][:, 0],
@@ -216,7 +226,8 @@ class Encoded:
             inputs=self._inputs(series, starts + steps, inside),
             known=torch.from_numpy(known),
             last=torch.from_numpy(last.astype(np.float32)),
-            season=torch.from_numpy(self._season(series, origins, last).astype(np.float32)),
+            season=self._season(series, origins, last, self.encoder.season_length),
+            further=self._further(series, origins, last),
             positions=torch.from_numpy(positions),
             static=torch.from_numpy(self.columns.static[series]),
             categories=torch.from_numpy(codes),
@@ -284,10 +295,15 @@ class Encoded:
         first = self.panel.stamps[self.panel.starts[:-1][series]]
         return self.panel.frequency.ahead(np.broadcast_to(first[None, :, None], ahead.shape), ahead)
 
-    def _season(self, series: Whole, origins: Whole, last: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _further(self, series: Whole, origins: Whole, last: NDArray[np.float64]) -> Tensor:
+        """The values one of each further season before, of shape (positions, batch, horizon, seasons)."""
+        found = [self._season(series, origins, last, length) for length in self.encoder.further_seasons]
+        return torch.stack(found, dim=-1) if found else torch.zeros(*origins.shape, self.encoder.horizon, 0)
+
+    def _season(self, series: Whole, origins: Whole, last: NDArray[np.float64], length: int) -> Tensor:
         """The scaled value one season before each forecast stamp, or further back; the last value if none."""
         starts, lengths = self.panel.starts[:-1][series], self.panel.lengths[series]
-        length, horizon = self.encoder.season_length, self.encoder.horizon
+        horizon = self.encoder.horizon
         steps = 1 + np.arange(horizon)
         seasons = -(-steps // length)
         found = np.broadcast_to(last[..., None], (*origins.shape, horizon)).copy()
@@ -303,7 +319,7 @@ class Encoded:
             open_ &= ~usable
             if not open_.any():
                 break
-        return found
+        return torch.from_numpy(found.astype(np.float32))
 
 
 def _last_seen(observed: NDArray[np.bool_], first: Whole) -> Whole:

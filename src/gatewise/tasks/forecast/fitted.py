@@ -23,10 +23,10 @@ from gatewise.tasks.forecast.calibration import calibrate
 from gatewise.tasks.forecast.choices import check_together
 from gatewise.tasks.forecast.covariates import static_values
 from gatewise.tasks.forecast.encoding import SEASONS_BACK, Encoded, Encoder
+from gatewise.tasks.forecast.ensemble import Forecasting
 from gatewise.tasks.forecast.evaluation import LINEAR, NAIVE2, BackTest, Evaluation, judge
 from gatewise.tasks.forecast.inference import forecast_scaled, sample_scaled
 from gatewise.tasks.forecast.metrics import mase_scale
-from gatewise.tasks.forecast.network import ForecastNetwork
 from gatewise.tasks.forecast.sampling import (
     from_scores,
     normal_scores,
@@ -63,7 +63,7 @@ class Fitted:
         recent: which windows calibrate a forecast, where calibration is adaptive.
     """
 
-    network: ForecastNetwork
+    network: Forecasting
     encoder: Encoder
     scaler: TargetScaler
     scaling: str
@@ -270,7 +270,7 @@ class Fitted:
 
 
 def learn_correlation(
-    network: ForecastNetwork,
+    network: Forecasting,
     scaled: NDArray[np.float64],
     target: NDArray[np.float64],
     counts: NDArray[np.bool_],
@@ -314,7 +314,7 @@ def context_of(encoded: Encoded, recent: Recent, *, together: bool) -> Panel:
         seen = _last_seen(values, panel.starts)[panel.starts[:-1] + begin] - panel.starts[:-1]
         reach = np.where(seen >= 0, np.minimum(reach, seen), reach)
     # Where values are missing, a seasonal value is looked for further back.
-    seasons = lengths - (2 if encoded.last_seen is None else SEASONS_BACK) * encoder.season_length
+    seasons = lengths - (2 if encoded.last_seen is None else SEASONS_BACK) * encoder.longest_season
     begin = np.maximum(np.minimum(reach, seasons), 0)
     context = panel.between(np.full_like(begin, begin.min()) if together else begin, panel.lengths)
     static = {

@@ -46,8 +46,9 @@ class Forecaster(Estimator):
         architecture: "direct" (all horizons at once from the encoder's state), "seq2seq" (a recurrent decoder over the
             horizon), "deepar" (one step after the other, by sampling) or "segrnn" (recurrence over segments, for
             long lookbacks); docs/tasks/forecast.md has their equations.
-        loss: "pinball", "mse", "mae" or "likelihood"; "auto": "likelihood" for deepar, "pinball" for the others. Under
-            "mse" the point forecast `y_hat` is a mean, and the column q0.5 shows the same.
+        loss: "pinball", "relative" (pinball of the logarithms: relative to the value, as sMAPE is; with scaling="log"),
+            "owa" (both, as M4's OWA weighs both), "mse", "mae" or "likelihood"; "auto": "likelihood" for deepar,
+            "pinball" for the others. Under "mse" the point forecast `y_hat` is a mean, and q0.5 shows the same.
         likelihood: "gaussian", "student_t" or "negative_binomial" (counts), where the loss is one; "auto":
             "negative_binomial" for a target of integers of at least 0 whose mean is below 50, else "student_t".
         revin: whether each window is normalised by its own mean and deviation, and the forecast turned back.
@@ -59,7 +60,8 @@ class Forecaster(Estimator):
             number of rows; a horizon at least.
         missing: "error" refuses missing values and rows; "mask" leaves them out of the loss and the metrics.
         season_length: steps of a season, for the seasonal naive method, MASE and the network; None: from the
-            frequency (24 for hours, 7 for days, 12 for months).
+            frequency (24 for hours, 7 for days, 12 for months). Several, such as (24, 168): the first is meant by all
+            of these; the network reads, and starts from, what came one season before for each of them.
         scaling: "standard" (minus mean, by deviation, series by series), "log" (after a logarithm that keeps signs),
             "none", or "auto": "log" for a target that is never negative and leans far to the right.
         batch_size: stretches of a series in a training batch; None chooses by the amount of data.
@@ -81,10 +83,14 @@ class Forecaster(Estimator):
         unseen: a category that was not fitted: "error" refuses it, "unknown" takes it as a missing one.
         calibration: "split" calibrates the quantiles on the held-back rows of `fit`; "adaptive" on the latest windows
             before each forecast whose outcome is known, which follows a drift.
+        members: networks that are fitted one after the other, from seeds of their own, and forecast together by the
+            mean of their quantiles, at least 1; `max_time` is for all of them.
+        sampling: "uniform" learns from every stretch of every series alike, "scale" from a series as often as its
+            values are large (Salinas et al. 2020, sec. 3.4), for errors that count in the target's unit.
 
     Attributes:
-        history_: one dict per epoch, with training and validation loss.
-        best_epoch_: the epoch whose weights were kept.
+        history_: one dict per epoch, with training and validation loss (and its member, of several).
+        best_epoch_: the epoch whose weights were kept (of the last member).
         stopped_: why training ended: "finished", "patience", "max_time" or "interrupted".
         fit_seconds_: how long `fit` took.
         windows_per_second_: forecasts that the training learned from in a second, validation included in the time.
@@ -126,7 +132,7 @@ class Forecaster(Estimator):
         num_samples: int = 100,
         validation: float | int = 0.1,
         missing: str = "error",
-        season_length: int | None = None,
+        season_length: Any = None,
         scaling: str = "auto",
         batch_size: int | None = None,
         learning_rate: float = 3e-3,
@@ -145,6 +151,8 @@ class Forecaster(Estimator):
         categorical: Any = (),
         unseen: str = "error",
         calibration: str = "split",
+        members: int = 1,
+        sampling: str = "uniform",
     ) -> None:
         self.horizon = horizon
         self.lookback = lookback
@@ -181,6 +189,8 @@ class Forecaster(Estimator):
         self.categorical = categorical
         self.unseen = unseen
         self.calibration = calibration
+        self.members = members
+        self.sampling = sampling
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Fit to all rows of a table.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gatewise.tasks.forecast.batches import Origins, all_channels, scale_tensors, to_windows
 from gatewise.tasks.forecast.encoding import Encoded, Windows
-from gatewise.tasks.forecast.network import ForecastNetwork
+from gatewise.tasks.forecast.ensemble import Forecasting
 from gatewise.tasks.forecast.sampling import uniforms
 
 __all__ = ["forecast_scaled", "sample_scaled"]
@@ -19,7 +19,7 @@ __all__ = ["forecast_scaled", "sample_scaled"]
 _BATCH, _MOST_NUMBERS = 1024, 1 << 24
 
 
-def forecast_scaled(model: ForecastNetwork, encoded: Encoded, origins: Origins) -> NDArray[np.float64]:
+def forecast_scaled(model: Forecasting, encoded: Encoded, origins: Origins) -> NDArray[np.float64]:
     """Scaled quantiles of shape (origins, horizon, levels), each from its own window of `lookback` rows.
 
     Where series are forecast together, every origin's window holds all of them at that row. The model must be in
@@ -39,7 +39,7 @@ def forecast_scaled(model: ForecastNetwork, encoded: Encoded, origins: Origins) 
 
 
 def sample_scaled(
-    model: ForecastNetwork, encoded: Encoded, origins: Origins, keys: list[str], samples: int, seed: int
+    model: Forecasting, encoded: Encoded, origins: Origins, keys: list[str], samples: int, seed: int
 ) -> NDArray[np.float64]:
     """Scaled sample paths of shape (origins, samples, horizon) of a model that samples.
 
@@ -59,7 +59,7 @@ def sample_scaled(
 
 
 def _batches(
-    model: ForecastNetwork, encoded: Encoded, origins: Origins, samples: int
+    model: Forecasting, encoded: Encoded, origins: Origins, samples: int
 ) -> Iterator[tuple[Windows, slice]]:
     """Windows that end at the origins, on the model's device, and which origins they are of.
 

@@ -26,9 +26,10 @@ __all__ = ["ForecastNetwork", "NetworkPlan"]
 class ForecastNetwork(nn.Module):
     """Quantiles of the next `horizon` values, from steps of a sequence.
 
-    The point forecast is a mixture of the last value and the value one season ago, learned per horizon and situation
-    (SegRNN: the last value alone), plus a learned change. Each further quantile adds a gap that is positive by
-    construction (softplus), or is the quantile of a likelihood, or of samples: quantiles never cross.
+    The point forecast is a mixture of the last value and the value one season ago (of each season, where there are
+    several), learned per horizon and situation (SegRNN with one season: the last value alone), plus a learned change.
+    Each further quantile adds a gap that is positive by construction (softplus), or is the quantile of a likelihood, or
+    of samples: quantiles never cross.
 
     Args:
         plan: its sizes.
@@ -123,16 +124,27 @@ class ForecastNetwork(nn.Module):
         """Where the forecasts lie, the raw numbers of their spread, and the windows' own scale, if they have one."""
         windows, normal = self._normalised(windows)
         raw = self.body(windows).float()
-        last = windows.last[..., None].expand_as(windows.season)
-        spread = self.plan.spread
-        base = torch.lerp(last, windows.season, torch.sigmoid(raw[..., -1])) if self.body.seasonal else last
-        return base + raw[..., 0], raw[..., 1 : 1 + spread], normal
+        end = 1 + self.plan.spread
+        return _base(windows, raw[..., end:]) + raw[..., 0], raw[..., 1:end], normal
 
     @staticmethod
     def _placed(loc: Tensor, raw: Tensor, normal: Normal | None) -> tuple[Tensor, Tensor, Tensor | float]:
         if normal is None:
             return loc, raw, 1.0
         return normal.undo(loc), raw, normal.stretch.view(1, -1, 1)
+
+
+def _base(
+    windows: Windows, weights: Float[Tensor, "positions batch horizon seasons"]
+) -> Float[Tensor, "positions batch horizon"]:
+    """A mixture of the last value and those of a season before; no weights: the last value."""
+    last = windows.last[..., None].expand_as(windows.season)
+    if weights.shape[-1] < 2:
+        return torch.lerp(last, windows.season, torch.sigmoid(weights[..., 0])) if weights.shape[-1] else last
+    shares = torch.softmax(F.pad(weights, (1, 0)), dim=-1)
+    return (shares * torch.cat([torch.stack([last, windows.season], dim=-1), windows.further], dim=-1)).sum(
+        -1
+    )
 
 
 def _scale(windows: Windows) -> Scale:

@@ -78,5 +78,6 @@ class ReversibleNorm(nn.Module):
         # Rows before a series begins are all zeros, neither observed nor of any age, and stay so.
         real = windows.inputs[..., 1:3].sum(-1, keepdim=True) > 0
         inputs = torch.cat([normal.apply(values)[..., None] * real, windows.inputs[..., 1:]], dim=-1)
+        further = normal.apply(windows.further) if windows.further.numel() else windows.further
         season, last = normal.apply(windows.season), normal.apply(windows.last)
-        return replace(windows, inputs=inputs, last=last, season=season), normal
+        return replace(windows, inputs=inputs, last=last, season=season, further=further), normal

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gatewise.tasks.forecast.batches import all_channels, make_batch
 from gatewise.tasks.forecast.encoding import Encoded
+from gatewise.tasks.forecast.training import draw_order
 
 __all__ = ["OriginSource"]
 
@@ -33,6 +34,7 @@ class OriginSource:
         seed: for the order.
         channels: series that make one window; 1: each by itself.
         passes: epochs that together read every window once, at least 1.
+        weights: (series,) how often a window of each is drawn, beside the others, above 0; None: each once.
     """
 
     # The rows of a batch lie in the second dimension.
@@ -47,6 +49,7 @@ class OriginSource:
         *,
         channels: int = 1,
         passes: int = EPOCHS_OF_A_PASS,
+        weights: NDArray[np.float64] | None = None,
     ) -> None:
         self._encoded, self._limits, self._seed, self._channels = encoded, limits, seed, channels
         lookback = encoded.encoder.lookback
@@ -55,6 +58,7 @@ class OriginSource:
         self._first = np.minimum(lookback - 1, own // 2 - 1).clip(min=0)
         counts = np.maximum(own - 1 - self._first, 1)
         self._ends = np.cumsum(counts)
+        self._weights = None if weights is None else np.repeat(weights, counts)
         total = int(self._ends[-1])
         self._passes = passes if total >= passes * _FEWEST_STEPS * _LEAST_BATCH else 1
         share = -(-total // self._passes)
@@ -98,12 +102,16 @@ class OriginSource:
         digest = hashlib.sha256(self._encoded.fingerprint().encode())
         digest.update(self._limits.tobytes())
         digest.update(f"{self.batch_size} {self._seed} {self._channels} {self._passes}".encode())
+        if self._weights is not None:
+            digest.update(self._weights.tobytes())
         return digest.hexdigest()
 
     def _shuffled(self, number: int) -> Whole:
         """All windows in the order of a pass; its start comes again at its end, so that the last batch is whole."""
         if self._order is None or self._order[0] != number:
-            order = np.random.default_rng((self._seed, number)).permutation(int(self._ends[-1]))
+            order = draw_order(
+                np.random.default_rng((self._seed, number)), int(self._ends[-1]), self._weights
+            )
             whole = self._passes * self._steps * self.batch_size
             self._order = (number, np.resize(order, max(whole, len(order))))
         return self._order[1]

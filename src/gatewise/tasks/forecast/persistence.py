@@ -22,6 +22,7 @@ from gatewise.tasks.forecast.card import CardNotes, card_text
 from gatewise.tasks.forecast.covariates import CovariateEncoder, Roles
 from gatewise.tasks.forecast.embedding import EmbeddingPlan
 from gatewise.tasks.forecast.encoding import Encoder
+from gatewise.tasks.forecast.ensemble import Ensemble, together
 from gatewise.tasks.forecast.fitted import Fitted
 from gatewise.tasks.forecast.network import ForecastNetwork, NetworkPlan
 from gatewise.tasks.forecast.scaling import TargetScaler
@@ -62,6 +63,7 @@ def save_forecaster(
     config: dict[str, Any] = {
         "parameters": plain(parameters),
         "network": plain(plan),
+        "members": len(fitted.network.members) if isinstance(fitted.network, Ensemble) else 1,
         "encoder": plain(asdict(fitted.encoder)),
         "scaling": fitted.scaling,
         "log": fitted.scaler.log,
@@ -93,7 +95,8 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
     program = Program.from_json(json.dumps(plan.pop("program")))
     plan["levels"] = tuple(plan["levels"])
     plan["embedding"] = EmbeddingPlan(**_tuples(plan["embedding"]))
-    network = ForecastNetwork(NetworkPlan(program=program, **plan))
+    whole = NetworkPlan(program=program, **plan)
+    network = together([ForecastNetwork(whole) for _ in range(config.get("members", 1))])
     own = {
         name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")
     }
@@ -105,7 +108,8 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
         categories={name: tuple(known) for name, known in encoder["covariates"]["categories"].items()},
         roles=Roles(**_tuples(encoder["covariates"]["roles"])),
     )
-    encoder |= {"covariates": covariates, "calendar": tuple(encoder["calendar"])}
+    tuples = {name: tuple(encoder.get(name, ())) for name in ("calendar", "further_seasons")}
+    encoder |= {"covariates": covariates, **tuples}
     frequency = Frequency(**config["frequency"])
     fitted = Fitted(
         network=network,

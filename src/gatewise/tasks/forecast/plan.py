@@ -29,9 +29,10 @@ class NetworkPlan:
         lookback: steps of a window, at least 1.
         revin: whether each window is normalised by its own mean and deviation.
         channels: series that are forecast together; 1: each by itself.
-        loss: "pinball", "mse", "mae" or "likelihood".
+        loss: "pinball", "relative", "owa", "mse", "mae" or "likelihood".
         likelihood: "gaussian", "student_t" or "negative_binomial", where the loss is one.
         segment_length: steps of a segment (segrnn), at least 1.
+        further_seasons: how many seasons there are beside it, whose values are read and forecast from, at least 0.
         season_length: steps of a season, at least 1: after so many, a path's own values are those of a season before.
         num_samples: paths that quantiles are read from (deepar), at least 2.
         log: whether the target's scaling takes a logarithm.
@@ -57,6 +58,7 @@ class NetworkPlan:
     likelihood: str = "student_t"
     segment_length: int = 1
     season_length: int = 1
+    further_seasons: int = 0
     num_samples: int = 100
     log: bool = False
     seed: int = 0

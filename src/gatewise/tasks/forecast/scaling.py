@@ -13,7 +13,7 @@ from torch import Tensor
 from gatewise.data import Panel
 from gatewise.errors import ArgumentError
 
-__all__ = ["TargetScaler", "fit_scaler", "undo_scaling"]
+__all__ = ["TargetScaler", "fit_scaler", "series_scales", "undo_scaling"]
 
 # A log transform is worth it where the values are positive and lean this far to the right (an exponential: 2).
 _SKEWED = 1.0
@@ -139,6 +139,12 @@ def fit_scaler(panel: Panel, scaling: str) -> TargetScaler:
     reach = np.maximum(high - low, np.maximum(np.abs(high), np.abs(low))) + 1e-9
     lowest = np.where(low >= 0, 0.0, low - _FARTHEST * reach)
     return TargetScaler(log, unit, centre, spread, deviation, lowest, high + _FARTHEST * reach)
+
+
+def series_scales(panel: Panel) -> NDArray[np.float64]:
+    """1 + the mean size of each series' observed values, (series,): nu of Salinas et al. 2020, sec. 3.3."""
+    seen = ~np.isnan(panel.target)
+    return 1 + _mean_size(panel.target[seen], panel.series_of_rows()[seen], len(panel))
 
 
 def _moments(

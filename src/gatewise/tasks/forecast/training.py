@@ -17,7 +17,7 @@ from torch import Tensor
 from gatewise.tasks.forecast.batches import Origins, all_channels, make_batch
 from gatewise.tasks.forecast.encoding import Encoded
 
-__all__ = ["ChunkSource", "Origins", "choose_origins"]
+__all__ = ["ChunkSource", "Origins", "choose_origins", "draw_order"]
 
 Whole = NDArray[np.int64]
 # Measured on beijing-air: forecasting from 12 steps of a 96-step chunk learns as fast per pass as from every step, at
@@ -38,13 +38,20 @@ class ChunkSource:
         batch_size: chunks in a batch; None chooses by the number of chunks, 16 to 256.
         seed: for the order and the chunks' offsets.
         channels: series of equal stamps that make one window; 1: each by itself.
+        weights: (series,) how often a chunk of each is drawn, beside the others, above 0; None: each once in a pass.
     """
 
     # The rows of a batch lie in the second dimension.
     batch_dim = 1
 
     def __init__(
-        self, encoded: Encoded, limits: Whole, batch_size: int | None, seed: int, channels: int = 1
+        self,
+        encoded: Encoded,
+        limits: Whole,
+        batch_size: int | None,
+        seed: int,
+        channels: int = 1,
+        weights: NDArray[np.float64] | None = None,
     ) -> None:
         self._encoded, self._limits, self._seed, self._channels = encoded, limits, seed, channels
         lookback = encoded.encoder.lookback
@@ -58,6 +65,7 @@ class ChunkSource:
         chunks = -(-span // self._reach) + (span > self._reach)
         self._series = np.repeat(np.arange(len(limits)), chunks)
         self._index = np.arange(len(self._series)) - np.repeat(np.cumsum(chunks) - chunks, chunks)
+        self._weights = None if weights is None else weights[self._series]
         self._moves = (span > self._reach)[self._series]
         fitting = int(np.clip(len(self._series) // _FEWEST_STEPS, _LEAST_BATCH, _MOST_BATCH))
         self.batch_size = batch_size or fitting
@@ -107,6 +115,8 @@ class ChunkSource:
         digest = hashlib.sha256(self._encoded.fingerprint().encode())
         digest.update(self._limits.tobytes())
         digest.update(f"{self.batch_size} {self._seed}".encode())
+        if self._weights is not None:
+            digest.update(self._weights.tobytes())
         return digest.hexdigest()
 
     def _shuffled(self, number: int) -> tuple[Whole, Whole]:
@@ -117,8 +127,23 @@ class ChunkSource:
             # Chunks of one series move together, so that an epoch sees every step once.
             heads = np.flatnonzero(self._index == 0)
             offsets = offsets[heads[self._series]]
-            self._order = (number, generator.permutation(len(self._series)), offsets)
+            self._order = (number, draw_order(generator, len(self._series), self._weights), offsets)
         return self._order[1], self._order[2]
+
+
+def draw_order(
+    generator: np.random.Generator, count: int, weights: NDArray[np.float64] | None
+) -> NDArray[np.int64]:
+    """An order of so many things: each once, or (with weights) drawn in proportion to them, again and again.
+
+    Example:
+        >>> drawn = draw_order(np.random.default_rng(0), 1000, np.repeat([1.0, 9.0], 500))
+        >>> int(np.mean(drawn >= 500) * 10)
+        9
+    """
+    if weights is None:
+        return generator.permutation(count)
+    return generator.choice(count, size=count, p=weights / weights.sum())
 
 
 def choose_origins(first: Whole, last: Whole, most: int) -> Origins:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gatewise.tasks.forecast.architectures.parts import Readout, beside, probe, recurrent_layers
+from gatewise.tasks.forecast.architectures.parts import Readout, ahead_of, beside, probe, recurrent_layers
 from gatewise.tasks.forecast.encoding import Windows
 from gatewise.tasks.forecast.plan import NetworkPlan
 
@@ -42,7 +42,7 @@ class Direct(nn.Module):
         self.context = nn.Linear(width, channels * size)
         self.own = nn.Linear(width, channels * plan.horizon * _OWN)
         self.mix_own = nn.Linear(_OWN, size, bias=False)
-        self.mix_known = nn.Linear(plan.known + 2, size, bias=False)
+        self.mix_known = nn.Linear(plan.known + 2 + plan.further_seasons, size, bias=False)
         self.ahead = nn.Parameter(0.1 * torch.randn(plan.horizon, size))
         self.inner = nn.Linear(size, size)
         self.out = Readout(size, plan, seasonal=True)
@@ -53,12 +53,10 @@ class Direct(nn.Module):
         encoded = self.recurrent(beside(windows.inputs, plan.channels))[0][windows.positions]
         encoded = self.dropout(encoded)
         positions, batch = windows.last.shape
-        last = windows.last[..., None].expand_as(windows.season)
-        known = torch.cat([windows.known, torch.stack([last, windows.season], dim=-1)], dim=-1)
         hidden = (
             self.context(encoded).view(positions, batch, 1, plan.decoder_size)
             + self.mix_own(self.own(encoded).view(positions, batch, plan.horizon, _OWN))
-            + self.mix_known(known)
+            + self.mix_known(ahead_of(windows))
             + self.ahead
         )
         return self.out(F.silu(self.inner(F.silu(hidden))))[..., 0, :]

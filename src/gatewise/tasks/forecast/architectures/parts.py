@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from gatewise.errors import ArgumentError, ShapeError
 from gatewise.nn import Recurrent
+from gatewise.tasks.forecast.encoding import Windows
 from gatewise.tasks.forecast.plan import NetworkPlan
 
-__all__ = ["Readout", "beside", "known_of", "probe", "recurrent_layers"]
+__all__ = ["Readout", "ahead_of", "beside", "known_of", "probe", "recurrent_layers"]
 
 # Weight of the season at the start: forecasts begin near the last value, which is the safer of the two.
 _SEASON_LOGIT = -2.0
@@ -69,8 +70,15 @@ def known_of(inputs: Float[Tensor, "*lead features"], known: int) -> Tensor:
     return inputs[..., inputs.shape[-1] - known :]
 
 
+def ahead_of(windows: Windows) -> Float[Tensor, "positions batch horizon features"]:
+    """What is said of each step of the horizon: what is known for it, the last value, and those of a season before."""
+    last = windows.last[..., None].expand_as(windows.season)
+    said = [windows.known, torch.stack([last, windows.season], dim=-1)]
+    return torch.cat([*said, windows.further] if windows.further.numel() else said, dim=-1)
+
+
 class Readout(nn.Module):
-    """The last layer: a change of the point forecast, what gives the spread, and the season's weight.
+    """The last layer: a change of the point forecast, what gives the spread, and the seasons' weights.
 
     Under a squared or absolute error the spread learns from features that it does not change, so that the point
     forecast is that of the loss alone.
@@ -78,7 +86,7 @@ class Readout(nn.Module):
     Args:
         features: its inputs.
         plan: says how many numbers give the spread.
-        seasonal: whether there is a weight of the season.
+        seasonal: whether there is a weight for each season.
         repeat: how many forecasts one row of features gives (the steps of a segment, the channels).
     """
 
@@ -86,15 +94,15 @@ class Readout(nn.Module):
         super().__init__()
         self._spread, self._repeat = plan.spread, repeat
         self._apart = plan.loss in ("mse", "mae") and plan.spread > 0
-        self.linear = nn.Linear(features, repeat * (1 + plan.spread + seasonal))
+        seasons = (1 + plan.further_seasons) if seasonal else 0
+        self.linear = nn.Linear(features, repeat * (1 + plan.spread + seasons))
         with torch.no_grad():
             self.linear.weight.mul_(0.1)
             self.linear.bias.zero_()
-            if seasonal:
-                self.linear.bias.view(repeat, -1)[:, -1] = _SEASON_LOGIT
+            self.linear.bias.view(repeat, -1)[:, 1 + plan.spread :] = _SEASON_LOGIT
 
     def forward(self, hidden: Float[Tensor, "*lead features"]) -> Tensor:
-        """Raw numbers of shape (*lead, repeat, 1 + spread + seasonal)."""
+        """Raw numbers of shape (*lead, repeat, 1 + spread + seasons)."""
         shape = (*hidden.shape[:-1], self._repeat, -1)
         raw = self.linear(hidden).view(shape)
         if not (self._apart and self.training):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gatewise.tasks.forecast.architectures.parts import (
     Readout,
+    ahead_of,
     beside,
     probe,
     recurrent_layers,
@@ -30,18 +31,20 @@ class SegRNN(nn.Module):
 
     Beyond the paper: further features enter each segment by their mean over it, and what is known for the future
     enters the decoder's step of its segment. Series are told apart by such features where there are any, in place of
-    the paper's embedding of channels.
+    the paper's embedding of channels. With further seasons, the forecast is a change of a mixture of the last value
+    and those of a season before, as in the other architectures, and their values less the last one enter the decoder.
 
     Args:
         plan: its sizes.
     """
 
-    seasonal = False
     shares_encoder = False
 
     def __init__(self, plan: NetworkPlan) -> None:
         super().__init__()
         self._plan = plan
+        self.seasonal = plan.further_seasons > 0
+        self._features = plan.known + (1 + plan.further_seasons if self.seasonal else 0)
         length, size, channels = plan.segment_length, plan.hidden_size, plan.channels
         self._back, self._ahead = -(-plan.lookback // length), -(-plan.horizon // length)
         self.recurrent = recurrent_layers(plan, size)
@@ -51,9 +54,10 @@ class SegRNN(nn.Module):
         self.further = nn.Linear(further, size, bias=False)
         self.place = nn.Parameter(torch.randn(self._ahead, size))
         self.origin = nn.Linear(further, size, bias=False)
-        self.future = nn.Linear(channels * length * plan.known, size, bias=False) if plan.known else None
+        wide = channels * length * self._features
+        self.future = nn.Linear(wide, size, bias=False) if wide else None
         self.dropout = nn.Dropout(plan.dropout)
-        self.out = Readout(width, plan, seasonal=False, repeat=channels * length)
+        self.out = Readout(width, plan, seasonal=self.seasonal, repeat=channels * length)
         with torch.no_grad():
             # As the places alone tell segments apart at first, and the values alone what was seen.
             for linear in (self.further, self.origin, *([self.future] if self.future else [])):
@@ -66,7 +70,7 @@ class SegRNN(nn.Module):
         batch = windows.last.shape[1] // channels
         query = self.place[:, None] + self.origin(beside(windows.inputs[-1, :, 1:], channels))
         if self.future is not None:
-            query = query + self.future(self._known(windows.known[0]))
+            query = query + self.future(self._known(windows))
         count = self._ahead
         # One step for all segments of all windows: (1, segments * batch, units).
         states = [one.repeat(1, count, 1) for one in state]
@@ -89,9 +93,14 @@ class SegRNN(nn.Module):
         segments = beside(values.transpose(1, 2), channels)
         return torch.relu(self.segment(segments) + self.further(beside(means, channels)))
 
-    def _known(self, known: Float[Tensor, "batch horizon known"]) -> Tensor:
-        """What is known for each segment of the horizon: (segments, batch, channels * length * known)."""
-        length = self._plan.segment_length
+    def _known(self, windows: Windows) -> Tensor:
+        """What is said of each segment of the horizon: (segments, batch, channels * length * features)."""
+        length, known = self._plan.segment_length, windows.known[0]
+        if self.seasonal:
+            known, seasons = ahead_of(windows)[0].split(
+                [known.shape[-1] + 1, self._features - known.shape[-1]], -1
+            )
+            known = torch.cat([known[..., :-1], seasons - known[..., -1:]], dim=-1)
         padded = F.pad(known, (0, 0, 0, self._ahead * length - known.shape[1]))
         parts = padded.view(len(known), self._ahead, -1).transpose(0, 1)
         return beside(parts, self._plan.channels)

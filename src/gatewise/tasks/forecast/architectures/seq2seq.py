@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gatewise.tasks.forecast.architectures.parts import Readout, beside, probe, recurrent_layers
+from gatewise.tasks.forecast.architectures.parts import Readout, ahead_of, beside, probe, recurrent_layers
 from gatewise.tasks.forecast.encoding import Windows
 from gatewise.tasks.forecast.plan import NetworkPlan
 
@@ -41,7 +41,7 @@ class Seq2Seq(nn.Module):
         self.context = nn.Linear(encoded, size)
         # The first state of every cell is what its gates read; the others start empty, as in any sequence.
         self.bridge = nn.Linear(encoded, plan.num_layers * self._states[0])
-        self.mix_known = nn.Linear(channels * (plan.known + 2), size, bias=False)
+        self.mix_known = nn.Linear(channels * (plan.known + 2 + plan.further_seasons), size, bias=False)
         self.ahead = nn.Parameter(0.1 * torch.randn(plan.horizon, size))
         self.hidden = nn.Linear(decoded + size, size)
         self.out = Readout(size, plan, seasonal=True, repeat=channels)
@@ -52,10 +52,8 @@ class Seq2Seq(nn.Module):
         positions, rows = windows.last.shape
         encoded = self.encoder(beside(windows.inputs, plan.channels))[0][windows.positions]
         encoded = self.dropout(encoded).flatten(0, 1)
-        last = windows.last[..., None].expand_as(windows.season)
-        known = torch.cat([windows.known, torch.stack([last, windows.season], dim=-1)], dim=-1)
         # (horizon, windows, channels' features): the decoder's time is the horizon.
-        known = beside(known.permute(2, 0, 1, 3).flatten(1, 2), plan.channels)
+        known = beside(ahead_of(windows).permute(2, 0, 1, 3).flatten(1, 2), plan.channels)
         inputs = F.silu(self.mix_known(known) + self.context(encoded) + self.ahead[:, None])
         decoded, _ = self.decoder(inputs, self._first_state(encoded))
         hidden = F.silu(self.hidden(torch.cat([self.dropout(decoded), inputs], dim=-1)))
