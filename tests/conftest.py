@@ -38,6 +38,7 @@ LONG = (
     "tests/tasks/test_update.py", "tests/cli/test_anomaly_cli.py", "tests/cli/test_classify.py",
     "tests/cli/test_forecast_options.py", "tests/tasks/anomaly/test_bad_input.py",
     "tests/tasks/classify/test_bad_input.py", "tests/tasks/classify/test_streaming.py",
+    "tests/tasks/language/test_language_model.py",
 )  # fmt: skip
 
 

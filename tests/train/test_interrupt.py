@@ -14,7 +14,6 @@ from gatewise.train.interrupt import Interrupt
 from gatewise.train.progress import LineProgress
 from tests.train.toys import Squares, Sums, network, numbers, same_weights, train, weights
 
-
 pytestmark = pytest.mark.usefixtures("ctrl_c_is_heard")
 
 
