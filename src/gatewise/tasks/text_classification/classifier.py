@@ -85,7 +85,14 @@ class TextClassifier(ClassifierMixin, Estimator):
     Example:
         >>> texts = ["a fine film", "a dull film", "fine and moving", "dull and long"] * 10
         >>> labels = ["good", "bad"] * 20
-        >>> model = TextClassifier(hidden_size=8, word_size=8, max_epochs=5, random_state=0, progress=False)
+        >>> model = TextClassifier(
+        ...     hidden_size=8,
+        ...     word_size=8,
+        ...     max_epochs=5,
+        ...     learning_rate=2e-2,
+        ...     random_state=0,
+        ...     progress=False,
+        ... )
         >>> model.fit(texts, labels).predict(["so fine", "so dull"]).tolist()
         ['good', 'bad']
         >>> model.attributions(["a fine film"])[0].complete
