@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from gatewise import cells, data, decode, engines, errors, nn, spec, store, tasks, train
     from gatewise.nn import explain
     from gatewise.spec import cell
-    from gatewise.tasks import AnomalyDetector, Forecaster, SequenceClassifier, Summarizer, Translator
+    from gatewise.tasks import (
+        AnomalyDetector,
+        Forecaster,
+        LanguageModel,
+        SequenceClassifier,
+        Summarizer,
+        Translator,
+    )
 
 __version__ = "0.1.0"
 
@@ -27,6 +34,7 @@ __version__ = "0.1.0"
 _FROM: dict[str, str] = {
     "AnomalyDetector": "gatewise.tasks",
     "Forecaster": "gatewise.tasks",
+    "LanguageModel": "gatewise.tasks",
     "SequenceClassifier": "gatewise.tasks",
     "Summarizer": "gatewise.tasks",
     "Translator": "gatewise.tasks",
@@ -38,6 +46,7 @@ _SUBPACKAGES = ("cells", "data", "decode", "engines", "errors", "nn", "spec", "s
 __all__ = [
     "AnomalyDetector",
     "Forecaster",
+    "LanguageModel",
     "SequenceClassifier",
     "Summarizer",
     "Translator",

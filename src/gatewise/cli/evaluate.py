@@ -22,6 +22,8 @@ gatewise evaluate runs/sales newer.csv --id shop --time day --target sold --star
 gatewise evaluate runs/machine newer.csv --labels spans.json
 
 gatewise evaluate runs/en-de test.en --targets test.de
+
+gatewise evaluate runs/novel newer.txt
 """
 
 
@@ -61,8 +63,8 @@ def evaluate(
         str | None, typer.Option(help="For texts: the targets' column [dim](target)[/].")
     ] = None,
 ) -> None:
-    """Compare with what came, beside the trivial methods: forecasts, classes of sequences, or a detector's alarms."""
-    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, TEXT_PAIRS, kind_of, refuse_options
+    """Compare with what came, beside the trivial methods: forecasts, classes, a detector's alarms, or a text."""
+    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, LANGUAGE, TEXT_PAIRS, kind_of, refuse_options
 
     kind = kind_of(model)
     if kind in TEXT_PAIRS:
@@ -75,6 +77,15 @@ def evaluate(
         )
         return
     refuse_options(kind, targets=targets, **{"source-column": source_column, "target-column": target_column})
+    if kind == LANGUAGE:
+        from gatewise.cli.language_commands import evaluate_language_model
+
+        refuse_options(
+            kind, start=start, every=every, id=identity, time=stamp, target=target, label=label, group=group,
+            ignore=ignore or None, labels=labels,
+        )  # fmt: skip
+        evaluate_language_model(model, data, out)
+        return
     if kind == CLASSIFIER:
         from gatewise.cli.fit_classify import ClassifyColumns, evaluate_classifier
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gatewise.cli import fit_anomaly, fit_texts
+from gatewise.cli import fit_anomaly, fit_language, fit_texts
 from gatewise.errors import ArgumentError
 
 __all__ = ["app"]
@@ -30,6 +30,7 @@ gatewise fit forecast shops.csv --future price --static region --categorical kin
 app.command("anomaly", epilog=fit_anomaly.EXAMPLES)(fit_anomaly.anomaly)
 app.command("translate", epilog=fit_texts.TRANSLATE_EXAMPLES)(fit_texts.translate)
 app.command("summarize", epilog=fit_texts.SUMMARIZE_EXAMPLES)(fit_texts.summarize)
+app.command("lm", epilog=fit_language.EXAMPLES)(fit_language.language)
 
 
 @app.callback()

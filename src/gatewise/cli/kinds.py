@@ -7,9 +7,9 @@ from typing import Any
 
 from gatewise.errors import ArgumentError
 
-__all__ = ["ANOMALY", "CLASSIFIER", "TEXT_PAIRS", "kind_of", "refuse_options"]
+__all__ = ["ANOMALY", "CLASSIFIER", "LANGUAGE", "TEXT_PAIRS", "kind_of", "refuse_options"]
 
-ANOMALY, CLASSIFIER = "anomaly-detector", "classifier"
+ANOMALY, CLASSIFIER, LANGUAGE = "anomaly-detector", "classifier", "language-model"
 # Models that say a text for a text.
 TEXT_PAIRS = ("translator", "summarizer")
 

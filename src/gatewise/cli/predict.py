@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gatewise.cli.console import say
+from gatewise.errors import ArgumentError
 
 __all__ = ["EXAMPLES", "predict"]
 
@@ -64,7 +65,7 @@ def predict(
 
     The kind of the model folder decides.
     """
-    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, TEXT_PAIRS, kind_of, refuse_options
+    from gatewise.cli.kinds import ANOMALY, CLASSIFIER, LANGUAGE, TEXT_PAIRS, kind_of, refuse_options
 
     kind = kind_of(model)
     if kind in TEXT_PAIRS:
@@ -76,6 +77,10 @@ def predict(
         predict_texts(kind, model, data, out, column=source_column, n_best=n_best)
         return
     refuse_options(kind, **{"source-column": source_column, "n-best": n_best})
+    if kind == LANGUAGE:
+        raise ArgumentError(
+            "predict: a language model writes and scores texts: use gatewise generate, or evaluate"
+        )
     if kind == CLASSIFIER:
         from gatewise.cli.fit_classify import ClassifyColumns, predict_classes
 

@@ -15,7 +15,8 @@ __all__ = ["RunFolder"]
 _RUN = "run.json"
 _FILES = (
     "config.json", "model.safetensors", "card.md", "report.html", "metrics.json", "forecast.png", "confusion.png",
-    "attention.png", "search.json", "cross_validation.csv", "cross_validation.json", _RUN,
+    "attention.png", "perplexity.png", "samples.txt", "baseline.safetensors", "search.json", "cross_validation.csv",
+    "cross_validation.json", _RUN,
 )  # fmt: skip
 
 

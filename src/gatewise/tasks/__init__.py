@@ -3,6 +3,14 @@
 from gatewise.tasks.anomaly import AnomalyDetector
 from gatewise.tasks.classify import SequenceClassifier
 from gatewise.tasks.forecast import Forecaster
+from gatewise.tasks.language import LanguageModel
 from gatewise.tasks.seq2seq import Summarizer, Translator
 
-__all__ = ["AnomalyDetector", "Forecaster", "SequenceClassifier", "Summarizer", "Translator"]
+__all__ = [
+    "AnomalyDetector",
+    "Forecaster",
+    "LanguageModel",
+    "SequenceClassifier",
+    "Summarizer",
+    "Translator",
+]

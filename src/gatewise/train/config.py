@@ -16,7 +16,7 @@ _CHOICES = {
     "schedule": ("constant", "cosine", "one_cycle", "plateau"),
     "optimizer": ("adamw", "adam", "sgd"),
     "precision": ("auto", "float32", "bfloat16", "float16"),
-    "averaging": (None, "ema"),
+    "averaging": (None, "ema", "triggered"),
 }
 
 
@@ -33,7 +33,8 @@ class TrainConfig:
             "plateau" (halved when the validation loss has not improved for 3 epochs).
         warmup_steps: steps over which the rate rises linearly from near 0 to the schedule's, at least 0.
         weight_decay: at least 0; applied to matrices, not to biases and gains.
-        optimizer: "adamw", "adam" or "sgd" (with Nesterov momentum 0.9).
+        optimizer: "adamw", "adam" or "sgd".
+        momentum: Nesterov's, for "sgd" alone, at least 0 and below 1; 0 is plain stochastic gradient descent.
         gradient_clip: the gradient's largest 2-norm over all parameters (Pascanu 2013), or None.
         patience: stop when the validation loss has not improved for so many epochs, or None.
         precision: "float32"; "bfloat16" or "float16" (autocast; weights stay float32; float16 with loss
@@ -46,8 +47,12 @@ class TrainConfig:
         checkpoint_every_seconds: at most so many seconds of work are lost, above 0.
         checkpoint_every_steps: also after every so many steps, or None.
         keep_best: end with the weights of the epoch with the least validation loss.
-        averaging: "ema" validates and keeps an exponential moving average of the weights, or None.
-        ema_decay: the average's memory, above 0 and below 1; the first steps use less.
+        averaging: "ema" validates and keeps an exponential moving average of the weights; "triggered" the mean of
+            all weights since the validation loss stopped improving (NT-ASGD with "sgd"; Merity et al. 2018,
+            algorithm 1); or None.
+        ema_decay: the memory of "ema", above 0 and below 1; the first steps use less.
+        trigger_epochs: "triggered" begins after a validation loss that is above the least of those more than so many
+            epochs ago, at least 1.
 
     Raises:
         ArgumentError: a value is out of its range.
@@ -65,6 +70,7 @@ class TrainConfig:
     warmup_steps: int = 0
     weight_decay: float | int = 0.0
     optimizer: str = "adamw"
+    momentum: float | int = 0.9
     gradient_clip: float | int | None = 1.0
     patience: int | None = 10
     precision: str = "auto"
@@ -77,10 +83,11 @@ class TrainConfig:
     keep_best: bool = True
     averaging: str | None = None
     ema_decay: float = 0.999
+    trigger_epochs: int = 5
 
     def __post_init__(self) -> None:
         """Check every value."""
-        for name, least in (("max_epochs", 1), ("warmup_steps", 0), ("seed", 0)):
+        for name, least in (("max_epochs", 1), ("warmup_steps", 0), ("seed", 0), ("trigger_epochs", 1)):
             _check_integer(name, getattr(self, name), least)
         for name in ("max_steps", "patience", "checkpoint_every_steps"):
             if getattr(self, name) is not None:
@@ -88,6 +95,9 @@ class TrainConfig:
         for name in ("learning_rate", "checkpoint_every_seconds"):
             _check_number(name, getattr(self, name), positive=True)
         _check_number("weight_decay", self.weight_decay, positive=False)
+        _check_number("momentum", self.momentum, positive=False)
+        if self.momentum >= 1:
+            raise ArgumentError(f"momentum: a number below 1 is expected, came {self.momentum}")
         for name in ("gradient_clip", "max_time"):
             if getattr(self, name) is not None:
                 _check_number(name, getattr(self, name), positive=True)

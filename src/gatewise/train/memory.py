@@ -63,6 +63,7 @@ def collect(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "seconds": run.history.seconds,
         "epochs": [{key: _code(value) for key, value in record.items()} for record in run.history.epochs],
         "schedule": run.schedule.state(),
+        "averaging": None if run.stepper.averaging is None else run.stepper.averaging.state(),
         "scaler": None if run.placement.scaler is None else run.placement.scaler.state_dict(),
         "world": run.placement.world,
     }
@@ -107,6 +108,7 @@ def _restore(run: Run, tensors: dict[str, Tensor], state: dict[str, Any], source
         values = [average[str(index)] for index in range(len(run.stepper.parameters))]
         _check_like(dict(enumerate(values)), dict(enumerate(run.stepper.parameters)))
         run.stepper.averaging.average = [value.to(run.placement.device) for value in values]
+        run.stepper.averaging.restore(state["averaging"])
     take = getattr(run.objective, "load_state_tensors", None)
     if callable(take):
         take(_part(tensors, "objective."))
@@ -161,7 +163,9 @@ def _check_course(run: Run, state: dict[str, Any]) -> None:
 def _restore_optimizer(run: Run, tensors: dict[str, Tensor]) -> None:
     """Check the optimiser's tensors one by one: torch does not, and its fused kernels trust them."""
     optimizer = run.stepper.optimizer
-    names = {"momentum_buffer"} if run.config.optimizer == "sgd" else {"step", "exp_avg", "exp_avg_sq"}
+    names = {"step", "exp_avg", "exp_avg_sq"}
+    if run.config.optimizer == "sgd":
+        names = {"momentum_buffer"} if run.config.momentum else set()
     states: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         number, _, key = name.partition(".")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -11,7 +11,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gatewise.train.config import TrainConfig
 
-__all__ = ["Averaging", "clip_gradients", "make_optimizer"]
+__all__ = ["Averaging", "TriggeredAveraging", "clip_gradients", "make_averaging", "make_optimizer"]
 
 
 def make_optimizer(parameters: list[nn.Parameter], config: TrainConfig) -> torch.optim.Optimizer:
@@ -41,7 +41,8 @@ def make_optimizer(parameters: list[nn.Parameter], config: TrainConfig) -> torch
         return torch.optim.AdamW(groups, lr=rate, fused=fused)
     if config.optimizer == "adam":
         return torch.optim.Adam(groups, lr=rate, fused=fused)
-    return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True, fused=fused)
+    momentum = float(config.momentum)
+    return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=momentum > 0, fused=fused)
 
 
 def clip_gradients(parameters: list[nn.Parameter], most: float | int | None) -> Tensor:
@@ -62,6 +63,15 @@ def clip_gradients(parameters: list[nn.Parameter], most: float | int | None) -> 
     if most is not None and (norm.device.type != "cpu" or not norm.item() <= most):
         nn.utils.clip_grads_with_norm_(parameters, float(most), norm, foreach=True)
     return norm
+
+
+def make_averaging(parameters: list[nn.Parameter], config: TrainConfig) -> Averaging | None:
+    """Make the average of the weights that a run validates, if it wants one."""
+    if config.averaging == "ema":
+        return Averaging(parameters, config.ema_decay)
+    if config.averaging == "triggered":
+        return TriggeredAveraging(parameters, config.trigger_epochs)
+    return None
 
 
 class Averaging:
@@ -101,6 +111,63 @@ class Averaging:
     def copy_into_parameters(self) -> None:
         """Put the average into the model for good."""
         _copy(self.average, self._parameters)
+
+    def validated(self, losses: Sequence[float]) -> None:
+        """Take note of the validation losses of all epochs so far, the latest last."""
+
+    def state(self) -> dict[str, int]:
+        """Return what is neither a parameter nor the average, as plain JSON."""
+        return {}
+
+    def restore(self, state: dict[str, int]) -> None:
+        """Take up what `state` gave."""
+
+
+class TriggeredAveraging(Averaging):
+    """The mean of all weights since validation stopped improving: NT-ASGD (Merity et al. 2018, algorithm 1).
+
+    Until then it is the weights themselves.
+
+    Args:
+        parameters: whose mean.
+        patience: epochs; the mean begins once a loss is above the least of those more than so many epochs ago.
+
+    Attributes:
+        count: steps in the mean; None: it has not begun.
+    """
+
+    def __init__(self, parameters: list[nn.Parameter], patience: int) -> None:
+        super().__init__(parameters, 0.0)
+        self._patience = patience
+        self.count: int | None = None
+
+    def update(self, step: int) -> None:
+        """Take the weights after a step into the mean, if it has begun."""
+        if self.count is None:
+            return
+        self.count += 1
+        with torch.no_grad():
+            torch._foreach_lerp_(self.average, [p.detach() for p in self._parameters], 1 / self.count)
+
+    def copy_into_parameters(self) -> None:
+        """Put the mean into the model for good, if there is one."""
+        if self.count:
+            super().copy_into_parameters()
+
+    def validated(self, losses: Sequence[float]) -> None:
+        """Begin, if the latest of all losses is above the least of those more than `patience` epochs ago."""
+        earlier = losses[: -self._patience - 1]
+        if self.count is None and earlier and losses[-1] > min(earlier):
+            self.count = 0
+
+    def state(self) -> dict[str, int]:
+        """Return how many steps are in the mean; -1: it has not begun."""
+        return {"count": -1 if self.count is None else self.count}
+
+    def restore(self, state: dict[str, int]) -> None:
+        """Take up what `state` gave."""
+        count = int(state["count"])
+        self.count = None if count < 0 else count
 
 
 @torch.no_grad()

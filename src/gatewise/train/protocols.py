@@ -15,10 +15,11 @@ __all__ = ["BatchSource", "History", "Objective"]
 class BatchSource(Protocol):
     """Batches as a pure function of (epoch, step): this is what makes an exact resume possible.
 
-    Two optional members are used where they exist. `fingerprint() -> str` tells one data set from another
+    Three optional members are used where they exist. `fingerprint() -> str` tells one data set from another
     when a run is resumed (without it, the first batch is hashed). `batch_dim: int` is the dimension that the
     rows of a batch lie in, 0 unless given, the same for every tensor of the batch; data-parallel training
-    cuts there.
+    cuts there. `rate_factor(epoch, step) -> float` is what a step's learning rate is multiplied by (windows of
+    a text that are shorter than others count for less).
     """
 
     def steps_per_epoch(self) -> int:

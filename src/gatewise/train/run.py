@@ -197,6 +197,8 @@ class Run:
         self.validations_seconds += self.validation_seconds
         self.waited = 0 if improved else self.waited + 1
         self.schedule.validated(loss)
+        if averaging is not None:
+            averaging.validated([*(before["validation_loss"] for before in self.history.epochs), loss])
         self._count()
         record = {"epoch": self.epoch + 1, "step": self.step, "train_loss": train_loss}
         record |= {f"validation_{name}": value for name, value in measures.items()}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gatewise.errors import ArgumentError, ArgumentTypeError
 from gatewise.train.config import TrainConfig
-from gatewise.train.optimisation import Averaging, clip_gradients, make_optimizer
+from gatewise.train.optimisation import clip_gradients, make_averaging, make_optimizer
 from gatewise.train.placement import Placement
 from gatewise.train.protocols import BatchSource, Objective
 
@@ -62,7 +62,8 @@ class Stepper:
     ) -> None:
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizer = make_optimizer(self.parameters, config)
-        self.averaging = Averaging(self.parameters, config.ema_decay) if config.averaging == "ema" else None
+        self.averaging = make_averaging(self.parameters, config)
+        self._rate_factor = getattr(batches, "rate_factor", None)
         self._objective, self._batches, self._placement = objective, batches, placement
         self._clip = config.gradient_clip
         self._waiting: list[tuple[int, Tensor]] = []  # (step, norm) not yet looked at
@@ -92,6 +93,8 @@ class Stepper:
             raise ArgumentTypeError(
                 f"batches: batch() must return tensors by name, came {type(batch).__name__}"
             )
+        if callable(self._rate_factor):
+            rate = rate * self._rate_factor(epoch, position)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
