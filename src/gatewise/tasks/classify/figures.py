@@ -8,9 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn import metrics
 
-from gatewise.tasks.canvas import GRID, INK, LINE, MODEL, MUTED, OTHERS, canvas
+from gatewise.tasks.canvas import GRID, INK, LINE, MODEL, OTHERS, canvas
 from gatewise.tasks.classify.calibration import reliability
 from gatewise.tasks.classify.evaluation import ClassEvaluation
+from gatewise.tasks.learning_curve import draw_losses
 
 __all__ = ["plot_confusion", "plot_precision_recall", "plot_reliability", "plot_training"]
 
@@ -99,20 +100,9 @@ def plot_precision_recall(evaluation: ClassEvaluation) -> Figure:
 def plot_training(history: list[dict[str, Any]], best_epoch: int | None) -> Figure:
     """Training and held-back log loss by epoch, and the held-back accuracy."""
     epochs = [record["epoch"] for record in history]
-    losses = [record["validation_loss"] for record in history]
     with canvas(5.4, 4.4, 2, 1, sharex=True, height_ratios=(2, 1)) as (figure, (upper, lower)):
-        upper.plot(
-            epochs, [record["train_loss"] for record in history], color=MUTED, lw=1.5, label="training"
-        )
-        upper.plot(epochs, losses, color=MODEL, lw=2, label="held back")
-        if best_epoch in epochs:
-            place = (best_epoch, losses[epochs.index(best_epoch)])
-            upper.plot(*place, "o", color=MODEL, ms=7, mfc="white", mew=2)
-            upper.annotate(
-                "kept", place, (0, 9), textcoords="offset points", ha="center", color=MODEL, fontsize=9
-            )
+        draw_losses(upper, history, best_epoch, trained="training", held="held back")
         upper.set_title("Log loss during training")
-        upper.legend(loc="upper right")
         lower.plot(epochs, [record["validation_accuracy"] for record in history], color=MODEL, lw=2)
         lower.yaxis.set_major_formatter("{x:.0%}")
         lower.set(xlabel="epoch")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from matplotlib.figure import Figure
 
 from gatewise.errors import ArgumentError
-from gatewise.tasks.canvas import MODEL, MUTED, canvas
+from gatewise.tasks.canvas import canvas
 from gatewise.tasks.seq2seq.fitted import Said
 
-__all__ = ["plot_attention", "plot_training"]
+__all__ = ["plot_attention"]
 
 # More tokens than these cannot be read: of a longer text, those that got the most attention are shown.
 _MOST_TOKENS = 40
@@ -50,32 +48,6 @@ def plot_attention(said: Said) -> Figure:
         bar = figure.colorbar(image, ax=axes, shrink=0.7)
         bar.outline.set_visible(False)
         bar.set_label("attention")
-        return figure
-
-
-def plot_training(history: list[dict[str, Any]], best_epoch: int | None) -> Figure:
-    """Training loss and the loss of a token held back, by epoch."""
-    epochs = [record["epoch"] for record in history]
-    losses = [record["validation_loss"] for record in history]
-    with canvas(6.4, 3.4) as (figure, axes):
-        axes.plot(
-            epochs,
-            [record["train_loss"] for record in history],
-            color=MUTED,
-            lw=1.5,
-            label="training, smoothed labels",
-        )
-        axes.plot(epochs, losses, color=MODEL, lw=2, label="held back")
-        if best_epoch in epochs:
-            place = (best_epoch, losses[epochs.index(best_epoch)])
-            axes.plot(*place, "o", color=MODEL, ms=7, mfc="white", mew=2)
-            axes.annotate(
-                "kept", place, (0, 9), textcoords="offset points", ha="center", color=MODEL, fontsize=9
-            )
-        axes.set(xlabel="epoch")
-        axes.set_title("Loss of a token during training")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend(loc="upper right")
         return figure
 
 

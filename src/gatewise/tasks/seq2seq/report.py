@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import gatewise
 from gatewise.tasks.environment import environment
+from gatewise.tasks.learning_curve import plot_training
 from gatewise.tasks.page import definitions, page, picture, section, table
 from gatewise.tasks.seq2seq import figures
 from gatewise.tasks.seq2seq.card import TextNotes, card_text, coder_words, model_words, training_words
@@ -47,7 +48,16 @@ def report_html(
     rest = [
         section(
             "Training",
-            picture(figures.plot_training(model.history_, model.best_epoch_), "loss by epoch"),
+            picture(
+                plot_training(
+                    model.history_,
+                    model.best_epoch_,
+                    "Loss of a token during training",
+                    trained="training, smoothed labels",
+                    held="held back",
+                ),
+                "loss by epoch",
+            ),
             note=f"Held back to stop early: {model.validation_}. The scores are not computed from these.",
         ),
         _settings_section(model, notes, seconds),
