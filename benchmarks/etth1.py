@@ -56,6 +56,9 @@ CANDIDATES: dict[str, dict[str, dict[str, Any]]] = {
         "width 128, named": {"hidden_size": 128, "identify": True},
         "width 128, mse, named": {"hidden_size": 128, "loss": "mse", "identify": True},
         "width 128, segment 24, named": {"hidden_size": 128, "segment_length": 24, "identify": True},
+        "width 128, dropout 0.2": {"hidden_size": 128, "dropout": 0.2},
+        "width 128, revin": {"hidden_size": 128, "revin": True},
+        "width 128, day and week": {"hidden_size": 128, "season_length": (24, 168)},
         "width 256, named": {"hidden_size": 256, "identify": True},
         "published": {},
     },
@@ -144,9 +147,9 @@ def ours(values: np.ndarray, key: dict[str, Any], folder: Path, *, quick: bool) 
     identify = setting.pop("identify", False)
     place = folder / "-".join(str(value).replace(" ", "_") for value in key.values())
     model = Forecaster(
-        horizon=key["horizon"], quantiles=(), scaling="standard", season_length=methods.SEASON,
+        horizon=key["horizon"], quantiles=(), scaling="standard",
         random_state=key["seed"], validation=methods.VALIDATION - methods.TRAIN, checkpoint_folder=place,
-        progress=False, **setting,
+        progress=False, **({"season_length": methods.SEASON} | setting),
     )  # fmt: skip
     model.fit(table(values[: methods.VALIDATION], identify=identify))
     if model.stopped_ == "interrupted":

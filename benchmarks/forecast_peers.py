@@ -40,9 +40,9 @@ from gatewise.tasks.forecast.batches import Origins
 from gatewise.tasks.forecast.metrics import mase_scale
 
 try:
-    from benchmarks.machine import describe
+    from benchmarks.resumable import Lines, spread
 except ImportError:
-    from machine import describe
+    from resumable import Lines, spread
 
 OURS: dict[str, dict[str, Any]] = {
     "gatewise lstm": {"cell": "lstm"},
@@ -52,6 +52,7 @@ OURS: dict[str, dict[str, Any]] = {
 PEERS = (
     "neuralforecast LSTM", "neuralforecast GRU", "neuralforecast DeepAR", "darts RNNModel", "darts BlockRNNModel",
 )  # fmt: skip
+NAIVE = "seasonal naive"
 HERE = Path(__file__).parent
 
 
@@ -63,31 +64,34 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=(*OURS, *PEERS), default=[*OURS, *PEERS])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--quick", action="store_true", help="a few steps, to see that it runs")
+    parser.add_argument("--stop-after", type=float, help="seconds after which no further run is begun")
     parser.add_argument("--worker", nargs=3, metavar=("METHOD", "DATA", "OUT"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
         fit_ours(*arguments.worker, seed=arguments.seeds[0], quick=arguments.quick)
         return
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    path = arguments.out / "forecast_peers.jsonl"
-    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    lines = Lines(arguments.out / "forecast_peers.jsonl", {"quick": arguments.quick})
+    makers = {"beijing": beijing, "m4": m4}
+    loaded: dict[str, dict[str, np.ndarray]] = {}
+
+    def work(data: str, method: str, seed: int) -> dict[str, Any]:
+        if data not in loaded:
+            loaded[data] = makers[data]()
+        if method == NAIVE:
+            return errors(loaded[data], seasonal_naive(loaded[data]))
+        return run(method, loaded[data], seed, quick=arguments.quick)
+
+    keys = []
     for name in arguments.data:
-        data = {"beijing": beijing, "m4": m4}[name]()
-        for seed in arguments.seeds:
-            for method in arguments.methods:
-                key = {"data": name, "method": method, "seed": seed, "quick": arguments.quick}
-                if any(all(row[part] == value for part, value in key.items()) for row in rows):
-                    continue
-                rows.append(
-                    key | run(method, data, seed, quick=arguments.quick) | {"environment": environment()}
-                )
-                atomic_write(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
-                print({part: value for part, value in rows[-1].items() if part != "environment"}, flush=True)
-        naive = errors(data, seasonal_naive(data))
-        rows = [row for row in rows if (row["data"], row["method"]) != (name, "seasonal naive")]
-        rows.append({"data": name, "method": "seasonal naive", "seed": 0, "quick": False} | naive)
-        atomic_write(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
-    text = markdown(rows)
+        keys.append({"data": name, "method": NAIVE, "seed": 0})
+        # The methods in turns, so that a change of the machine's speed meets all of them.
+        keys += [
+            {"data": name, "method": one, "seed": seed}
+            for seed in arguments.seeds
+            for one in arguments.methods
+        ]
+    lines.run(keys, work, stop_after=arguments.stop_after)
+    text = markdown(lines.rows, quick=arguments.quick)
     atomic_write(arguments.out / "forecast_peers.md", text.encode())
     print(text)
 
@@ -229,39 +233,24 @@ def fit_ours(method: str, given: str, came: str, *, seed: int, quick: bool) -> N
     np.savez(came, forecasts=quantiles[..., fitted.levels.index(0.5)], about=json.dumps(about))
 
 
-def environment() -> dict[str, Any]:
-    """Machine, versions, commit, date."""
-    return {key: value for key, value in describe().items() if key != "text"} | {
-        "date": time.strftime("%Y-%m-%d")
-    }
-
-
-def markdown(rows: list[dict[str, Any]]) -> str:
+def markdown(rows: list[dict[str, Any]], *, quick: bool) -> str:
     """A table for each data set, our seeds and theirs as means and spreads."""
     lines = ["# Forecasters side by side", ""]
-    for name in dict.fromkeys(row["data"] for row in rows):
-        own = [row for row in rows if row["data"] == name]
+    for name in dict.fromkeys(row["key"]["data"] for row in rows):
+        own = [row for row in rows if row["key"]["data"] == name]
         lines += [f"## {name}", ""]
-        if any(row["quick"] for row in own):
+        if quick:
             lines += ["A quick run: the numbers mean nothing.", ""]
         lines += ["| method | seeds | MAE | RMSE | sMAPE % | MASE | fit, s | predict, s |",
                   "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]  # fmt: skip
-        for method in dict.fromkeys(row["method"] for row in own):
-            same = [row for row in own if row["method"] == method]
-            cells = [_spread(same, key, digits) for key, digits in (
+        for method in dict.fromkeys(row["key"]["method"] for row in own):
+            same = [row for row in own if row["key"]["method"] == method]
+            cells = [spread(same, key, digits) for key, digits in (
                 ("mae", 2), ("rmse", 2), ("smape", 2), ("mase", 3), ("fit_seconds", 1), ("predict_seconds", 1),
             )]  # fmt: skip
             lines.append(f"| {method} | {len(same)} | " + " | ".join(cells) + " |")
         lines.append("")
     return "\n".join(lines)
-
-
-def _spread(rows: list[dict[str, Any]], key: str, digits: int) -> str:
-    values = [row[key] for row in rows if key in row]
-    if not values:
-        return ""
-    mean = f"{np.mean(values):.{digits}f}"
-    return mean if len(values) == 1 else f"{mean} ± {np.std(values, ddof=1):.{digits}f}"
 
 
 if __name__ == "__main__":
