@@ -152,12 +152,12 @@ void run(const gatewise_plan& plan, const Input& input) {
         const int64_t row = row_stride(shape, b), step = step_stride(shape, rows, row);
         const int64_t size = (b.per_step ? step * (steps - 1) : 0) + row * (rows - 1) + (b.unit ? b.width : 1);
         if ((total += size) > 1 << 18) return;
-        bool small = shape >= 254 && size > 1;
-        too_small |= small;
         if (input.share_memory() && k == 1 && buffers[0].size == size && plan.buffers[0].truth == b.truth) {
             buffers.push_back({buffers[0].data, step, row, size});
             continue;
         }
+        bool small = shape >= 254 && size > 1;
+        too_small |= small;
         kept.push_back(fill.make(size - small, b.truth ? 1 : plan.element));
         buffers.push_back({kept.back().get(), step, row, size - small});
     }
