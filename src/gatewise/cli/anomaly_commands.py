@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 from gatewise.cli.anomaly_source import open_rows
 from gatewise.cli.console import say
 from gatewise.cli.fit_anomaly import print_anomaly_evaluation
+from gatewise.cli.frame import write_numbers
 from gatewise.data.files import csv_bytes, write_table
-from gatewise.store import atomic_write
 from gatewise.tasks import AnomalyDetector
 
 __all__ = ["evaluate_detector", "predict_anomalies"]
@@ -50,9 +49,7 @@ def evaluate_detector(
         begin = int(start)
     evaluation = detector.evaluate(source.table, source.labels, start=begin)
     print_anomaly_evaluation(evaluation)
-    if out is not None:
-        atomic_write(out, (json.dumps(evaluation.to_dict(), indent=2) + "\n").encode())
-        say(f"numbers written to {out}")
+    write_numbers(evaluation, out)
 
 
 def _rows(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from gatewise.cli.console import print_evaluation, say
+from gatewise.cli.console import print_evaluation
+from gatewise.cli.frame import write_numbers
 from gatewise.cli.kinds import Reading, read_model
 
 __all__ = ["EXAMPLES", "evaluate"]
@@ -85,7 +85,6 @@ def evaluate(
 
 def _forecasts(kind: str, model: Path, data: str, out: Path | None, options: dict[str, Any]) -> None:
     from gatewise.cli.source import Columns, open_source
-    from gatewise.store import atomic_write
     from gatewise.tasks import Forecaster
 
     forecaster = Forecaster.load(model)
@@ -98,9 +97,7 @@ def _forecasts(kind: str, model: Path, data: str, out: Path | None, options: dic
     )
     evaluation = forecaster.evaluate(source.table, start=begin, every=options["every"])
     print_evaluation(evaluation)
-    if out is not None:
-        atomic_write(out, (json.dumps(evaluation.to_dict(), indent=2) + "\n").encode())
-        say(f"numbers written to {out}")
+    write_numbers(evaluation, out)
 
 
 def _classes(kind: str, model: Path, data: str, out: Path | None, options: dict[str, Any]) -> None:

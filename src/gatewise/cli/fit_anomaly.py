@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gatewise.cli.console import output, say
+from gatewise.cli.console import say
+from gatewise.cli.frame import described, print_scores, print_written, training_numbers, write_metrics
 
 if TYPE_CHECKING:
     from gatewise.cli.anomaly_source import AnomalySource
@@ -118,13 +118,8 @@ def anomaly(
 def print_anomaly_evaluation(evaluation: Evaluation) -> None:
     """The table of measures and the verdict."""
     labelled = "" if evaluation.labels is None else f", {evaluation.labelled} labelled events"
-    output.print(
-        f"{evaluation.rows:,} rows, {evaluation.span[0]} to {evaluation.span[1]}{labelled}", soft_wrap=True
-    )
-    *lines, _ = str(evaluation).splitlines()
-    for place, line in enumerate(lines):
-        output.print(line, style="bold" if place == 1 else "", markup=False, soft_wrap=True)
-    output.print(evaluation.verdict, style="green" if evaluation.beats_trivial else "yellow", soft_wrap=True)
+    head = f"{evaluation.rows:,} rows, {evaluation.span[0]} to {evaluation.span[1]}{labelled}"
+    print_scores(head, evaluation, good=evaluation.beats_trivial)
 
 
 def _run(
@@ -140,7 +135,6 @@ def _run(
     """Fit, test and write; whether Ctrl-C ended the training early."""
     from gatewise.cli.run_folder import RunFolder
     from gatewise.data.frequency import show_stamp
-    from gatewise.errors import GatewiseError
     from gatewise.tasks.anomaly.labels import read_labels
     from gatewise.tasks.anomaly.series import Reading, read_series
 
@@ -148,7 +142,7 @@ def _run(
     marks = None if source.labels is None else series.as_given(read_labels(source.labels, series))
     first = _first_held_out(series, test_start)
     stamps = series.as_given(series.stamps)
-    run = RunFolder(out, {**settings, "test_start": first, **_described(detector)})
+    run = RunFolder(out, {**settings, "test_start": first, **described(detector)})
     run.open(overwrite=overwrite)
     detector.set_params(checkpoint_folder=run.checkpoints)
     before = show_stamp(first, series.kind)
@@ -158,19 +152,11 @@ def _run(
         "fitted to "
         f"the rows before {before}, tested on those from then on"
     )
-    try:
+    with run.training():
         fitted_rows = stamps < first
         detector.fit(source.table.filter(fitted_rows), None if marks is None else marks[fitted_rows])
-    except GatewiseError:
-        run.abandon()
-        raise
-    interrupted = detector.stopped_ == "interrupted"
     _finish(detector, source, marks, first, out, begun)
-    if interrupted:
-        say("stopped by Ctrl-C; the best model so far is saved. The same command goes on with the training.")
-    else:
-        run.close()
-    return interrupted
+    return run.end(detector.stopped_)
 
 
 def _finish(
@@ -184,7 +170,6 @@ def _finish(
     from gatewise.tasks.anomaly.card import CardNotes
     from gatewise.tasks.anomaly.persistence import save_detector
     from gatewise.tasks.anomaly.report import report_html
-    from gatewise.tasks.environment import environment
 
     kind = detector.fitted_.kind
     evaluation = detector.evaluate(
@@ -198,35 +183,10 @@ def _finish(
     )
     save_detector(detector, out, notes)
     seconds = time.perf_counter() - begun
-    numbers = {
-        **evaluation.to_dict(),
-        "fit_seconds": round(detector.fit_seconds_, 3),
-        "seconds": round(seconds, 3),
-        "epochs": len(detector.history_),
-        "best_epoch": detector.best_epoch_,
-        "stopped": detector.stopped_,
-        "environment": environment(),
-    }
-    atomic_write(out / "metrics.json", (json.dumps(numbers, indent=2) + "\n").encode())
+    write_metrics(out, evaluation, seconds, **training_numbers(detector))
     atomic_write(out / "report.html", report_html(detector, notes, folder=str(out), seconds=seconds).encode())
     print_anomaly_evaluation(evaluation)
-    output.print(f"\nWritten to {out} in {time.perf_counter() - begun:.0f} s:", soft_wrap=True)
-    for name, what in (
-        ("report.html", "open this"),
-        ("config.json, model.safetensors", "the model"),
-        ("card.md", "what the model is"),
-        ("metrics.json", "the numbers above"),
-        ("checkpoints", "the training's last state"),
-    ):
-        output.print(f"  {name:32} {what}", soft_wrap=True)
-
-
-def _described(detector: AnomalyDetector) -> dict[str, Any]:
-    """The parameters as JSON, without those that only say where and how long."""
-    parameters: dict[str, Any] = detector.get_params()
-    for name in ("checkpoint_folder", "progress", "max_time", "device"):
-        parameters.pop(name)
-    return parameters | {"quantiles": list(parameters["quantiles"])}
+    print_written(out, begun)
 
 
 def _first_held_out(series: Any, given: str | None) -> int:

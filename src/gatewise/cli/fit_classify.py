@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 import time
 from dataclasses import dataclass
@@ -13,11 +12,20 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
-from gatewise.cli.console import output, say
+from gatewise.cli.console import say
+from gatewise.cli.frame import (
+    described,
+    print_scores,
+    print_written,
+    training_numbers,
+    write_metrics,
+    write_numbers,
+)
 from gatewise.cli.run_folder import RunFolder
+from gatewise.cli.source import without
 from gatewise.data import read_table, write_table
 from gatewise.data.files import csv_bytes
-from gatewise.errors import DataError, GatewiseError
+from gatewise.errors import DataError
 from gatewise.store import atomic_write
 from gatewise.tasks import SequenceClassifier
 from gatewise.tasks.classify import ClassEvaluation, figures
@@ -25,7 +33,6 @@ from gatewise.tasks.classify.card import ClassNotes
 from gatewise.tasks.classify.persistence import save_classifier
 from gatewise.tasks.classify.report import report_html
 from gatewise.tasks.classify.splits import hold_out
-from gatewise.tasks.environment import environment
 from gatewise.tasks.page import picture_png
 
 __all__ = ["ClassifyColumns", "evaluate_classifier", "fit_classify", "predict_classes"]
@@ -73,7 +80,7 @@ def fit_classify(
     table = _read(data, columns)
     settings = {
         "data": data, "test": test, "test_share": test_share, "columns": dataclasses.asdict(columns),
-        **_described(classifier),
+        **described(classifier),
     }  # fmt: skip
     if test is None:
         kept, held = _split(table, classifier, columns.group, test_share)
@@ -82,27 +89,19 @@ def fit_classify(
     else:
         kept, held = table, _read(test, columns)
         words = f"the {_count(held, classifier):,} sequences of {Path(test).name}"
-    run = RunFolder(out, json.loads(json.dumps(settings)))
+    run = RunFolder(out, settings)
     run.open(overwrite=overwrite)
     classifier.set_params(checkpoint_folder=run.checkpoints)
     say(f"{Path(data).name}; fitted to {_count(kept, classifier):,} sequences, tested on {words}")
-    try:
+    with run.training():
         classifier.fit(kept, groups=columns.group)
-    except GatewiseError:
-        run.abandon()
-        raise
     notes = ClassNotes(
         data=f"{Path(data).name}, {table.num_rows:,} rows", target=f"column {classifier.label_column}",
         trained_on=f"{_count(kept, classifier):,} sequences; those that gave the test scores are not among them",
         tested_on=words,
     )  # fmt: skip
-    interrupted = classifier.stopped_ == "interrupted"
     _finish(classifier, held, notes, columns.group, out, begun)
-    if interrupted:
-        say("stopped by Ctrl-C; the best model so far is saved. The same command goes on with the training.")
-    else:
-        run.close()
-    return interrupted
+    return run.end(classifier.stopped_)
 
 
 def predict_classes(model: Path, data: str, out: Path | None, columns: ClassifyColumns) -> None:
@@ -124,21 +123,14 @@ def evaluate_classifier(model: Path, data: str, out: Path | None, columns: Class
     evaluation = classifier.evaluate(
         _known_columns(table, classifier, (classifier.label_column, *keep)), groups=columns.group
     )
-    print_scores(evaluation)
-    if out is not None:
-        atomic_write(out, (json.dumps(evaluation.to_dict(), indent=2) + "\n").encode())
-        say(f"numbers written to {out}")
+    print_classes(evaluation)
+    write_numbers(evaluation, out)
 
 
-def print_scores(evaluation: ClassEvaluation) -> None:
+def print_classes(evaluation: ClassEvaluation) -> None:
     """The table of scores and the verdict."""
-    *lines, verdict = str(evaluation).splitlines()
-    output.print(f"{evaluation.labels:,} labels of {evaluation.sequences:,} sequences", soft_wrap=True)
-    for index, line in enumerate(lines):
-        output.print(line, markup=False, soft_wrap=True, style="bold" if index == 1 else "")
-    output.print(
-        verdict, markup=False, style="green" if evaluation.beats_trivial else "yellow", soft_wrap=True
-    )
+    head = f"{evaluation.labels:,} labels of {evaluation.sequences:,} sequences"
+    print_scores(head, evaluation, good=evaluation.beats_trivial)
 
 
 def _finish(
@@ -149,41 +141,17 @@ def _finish(
     notes = dataclasses.replace(notes, evaluation=evaluation)
     save_classifier(classifier, out, notes)
     seconds = time.perf_counter() - begun
-    numbers = {
-        **evaluation.to_dict(),
-        "fit_seconds": round(classifier.fit_seconds_, 3),
-        "seconds": round(seconds, 3),
-        "epochs": len(classifier.history_),
-        "best_epoch": classifier.best_epoch_,
-        "stopped": classifier.stopped_,
-        "temperature": classifier.temperature_,
-        "environment": environment(),
-    }
-    atomic_write(out / "metrics.json", (json.dumps(numbers, indent=2) + "\n").encode())
+    further = training_numbers(classifier) | {"temperature": classifier.temperature_}
+    write_metrics(out, evaluation, seconds, **further)
     page = report_html(classifier, notes, folder=str(out), seconds=seconds)
     atomic_write(out / "report.html", page.encode())
     atomic_write(out / "confusion.png", picture_png(figures.plot_confusion(evaluation)))
-    print_scores(evaluation)
-    output.print(f"\nWritten to {out} in {time.perf_counter() - begun:.0f} s:", soft_wrap=True)
-    for name, what in (
-        ("report.html", "open this"),
-        ("confusion.png", "what is taken for what"),
-        ("config.json, model.safetensors", "the model"),
-        ("card.md", "what the model is"),
-        ("metrics.json", "the numbers above"),
-        ("checkpoints", "the training's last state"),
-    ):
-        output.print(f"  {name:32} {what}", soft_wrap=True)
+    print_classes(evaluation)
+    print_written(out, begun, ("confusion.png", "what is taken for what"))
 
 
 def _read(data: str, columns: ClassifyColumns) -> Any:
-    table = read_table(data)
-    unknown = [name for name in columns.ignore if name not in table.column_names]
-    if unknown:
-        raise DataError(
-            f"--ignore: {data!r} has no column {unknown[0]!r}; it has: {', '.join(table.column_names)}"
-        )
-    return table.drop_columns(list(columns.ignore)) if columns.ignore else table
+    return without(read_table(data), columns.ignore, data)
 
 
 def _split(table: Any, classifier: SequenceClassifier, group: str | None, share: float) -> tuple[Any, Any]:
@@ -226,11 +194,3 @@ def _known_columns(table: Any, classifier: SequenceClassifier, extra: tuple[str,
     encoder = classifier.fitted_.encoder
     names = {classifier.id_column, classifier.time_column, *encoder.channels, *encoder.categories, *extra}
     return table.select([name for name in table.column_names if name in names])
-
-
-def _described(classifier: SequenceClassifier) -> dict[str, Any]:
-    """The parameters as JSON, without those that only say where and how long."""
-    parameters = classifier.get_params()
-    for name in ("checkpoint_folder", "progress", "max_time", "device"):
-        parameters.pop(name)
-    return parameters

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from gatewise.cli.before_fit import Before
-from gatewise.cli.console import output, print_evaluation, say
+from gatewise.cli.console import print_evaluation, say
+from gatewise.cli.frame import described, print_written, training_numbers, write_metrics
 from gatewise.cli.run_folder import RunFolder
 from gatewise.cli.source import Columns, Source, open_source
 from gatewise.data import Panel, panel_from_frame
 from gatewise.data.frames import open_frame, stamp_values
 from gatewise.data.frequency import parse_frequency, parse_stamp, show_stamp
-from gatewise.errors import DataError, GatewiseError
+from gatewise.errors import DataError
 from gatewise.store import atomic_write
 from gatewise.tasks import Forecaster
-from gatewise.tasks.environment import environment
 from gatewise.tasks.forecast import figures
 from gatewise.tasks.forecast.persistence import save_forecaster
 from gatewise.tasks.forecast.report import report_html, short_label
@@ -62,31 +61,23 @@ def fit_forecast(
     step = None if forecaster.freq is None else parse_frequency(forecaster.freq)
     panel = panel_from_frame(source.table, rule, step, forecaster.categorical)  # type: ignore[arg-type]
     first = _first_held_out(panel, test_start or source.test_start, forecaster.horizon)
-    run = RunFolder(out, {"data": data, "test_start": first, **before.settings, **_described(forecaster)})
+    run = RunFolder(out, {"data": data, "test_start": first, **before.settings, **described(forecaster)})
     run.open(overwrite=overwrite)
     start = show_stamp(first, panel.kind)
     say(
         f"{source.notes.data}; {len(panel)} series; fitted to the rows before {start}, tested on those from then on"
     )
-    try:
+    with run.training():
         rows = _rows_before(source.table, first)
         before.run(forecaster, rows, out, run.checkpoints)
         forecaster.set_params(checkpoint_folder=run.checkpoints)
         forecaster.fit(rows)
-    except GatewiseError:
-        run.abandon()
-        raise
-    interrupted = forecaster.stopped_ == "interrupted"
     notes = dataclasses.replace(
         source.notes,
         trained_on=f"all rows before {start}; the rows from then on only gave the test errors",
     )
-    _finish(forecaster, source, notes, first, out, begun, interrupted=interrupted)
-    if interrupted:
-        say("stopped by Ctrl-C; the best model so far is saved. The same command goes on with the training.")
-    else:
-        run.close()
-    return interrupted
+    _finish(forecaster, source, notes, first, out, begun)
+    return run.end(forecaster.stopped_)
 
 
 def _finish(
@@ -96,8 +87,6 @@ def _finish(
     first: int,
     out: Path,
     begun: float,
-    *,
-    interrupted: bool,
 ) -> None:
     """Test, and write model, report and numbers."""
     stamp: Any = first if forecaster.fitted_.kind == "integer" else np.datetime64(first, "ns")
@@ -105,39 +94,15 @@ def _finish(
     notes = dataclasses.replace(notes, evaluation=evaluation)
     save_forecaster(forecaster, out, notes)
     seconds = time.perf_counter() - begun
-    numbers = {
-        **evaluation.to_dict(),
-        "fit_seconds": round(forecaster.fit_seconds_, 3),
-        "seconds": round(seconds, 3),
-        "epochs": len(forecaster.history_),
-        "best_epoch": forecaster.best_epoch_,
-        "stopped": forecaster.stopped_,
-        "environment": environment(),
-    }
-    atomic_write(out / "metrics.json", (json.dumps(numbers, indent=2) + "\n").encode())
+    write_metrics(out, evaluation, seconds, **training_numbers(forecaster))
     page = report_html(forecaster, notes, folder=str(out), seconds=seconds)
     atomic_write(out / "report.html", page.encode())
     chain = figures.plot_chain(evaluation, unit=short_label(notes.target))
     atomic_write(out / "forecast.png", picture_png(chain))
     print_evaluation(evaluation)
-    output.print(f"\nWritten to {out} in {time.perf_counter() - begun:.0f} s:", soft_wrap=True)
-    for name, what in (
-        ("report.html", "open this"),
-        ("forecast.png", "a picture of the forecasts"),
-        ("config.json, model.safetensors", "the model"),
-        ("card.md", "what the model is"),
-        ("metrics.json", "the numbers above"),
-        ("checkpoints", "to go on from" if interrupted else "the training's last state"),
-    ):
-        output.print(f"  {name:32} {what}", soft_wrap=True)
-
-
-def _described(forecaster: Forecaster) -> dict[str, Any]:
-    """The parameters as JSON, without those that only say where and how long."""
-    parameters = forecaster.get_params()
-    for name in ("checkpoint_folder", "progress", "max_time", "device"):
-        parameters.pop(name)
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in parameters.items()}
+    interrupted = forecaster.stopped_ == "interrupted"
+    checkpoints = "to go on from" if interrupted else "the training's last state"
+    print_written(out, begun, ("forecast.png", "a picture of the forecasts"), checkpoints=checkpoints)
 
 
 def _first_held_out(panel: Panel, given: str | None, horizon: int) -> int:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gatewise.cli.console import output, say
+from gatewise.cli.console import say
+from gatewise.cli.frame import described, print_scores, print_written, write_metrics
 from gatewise.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -121,21 +121,14 @@ def records(
 
 def print_record_evaluation(evaluation: RecordEvaluation) -> None:
     """The table of measures and the verdict."""
-    output.print(f"{evaluation.records:,} records, {evaluation.bad:,} of them bad", soft_wrap=True)
-    *lines, _ = str(evaluation).splitlines()
-    for index, line in enumerate(lines):
-        output.print(line, markup=False, soft_wrap=True, style="bold" if index == 1 else "")
+    further = []
     unseen = evaluation.recall_of(known=False)
     if unseen is not None:
         known = evaluation.recall_of(known=True)
         words = "" if known is None else f", of the others {known:.1%}"
-        output.print(f"Recall of kinds that training never showed: {unseen:.1%}{words}", soft_wrap=True)
-    output.print(
-        evaluation.verdict,
-        markup=False,
-        style="green" if evaluation.worth_it else "yellow",
-        soft_wrap=True,
-    )
+        further.append(f"Recall of kinds that training never showed: {unseen:.1%}{words}")
+    head = f"{evaluation.records:,} records, {evaluation.bad:,} of them bad"
+    print_scores(head, evaluation, good=evaluation.worth_it, further=further)
 
 
 def read_records(data: str, ignore: tuple[str, ...]) -> pa.Table:
@@ -144,16 +137,10 @@ def read_records(data: str, ignore: tuple[str, ...]) -> pa.Table:
     Raises:
         DataError: there is no such file, or no such column.
     """
+    from gatewise.cli.source import without
     from gatewise.data import read_table
-    from gatewise.errors import DataError
 
-    table = read_table(data)
-    unknown = [name for name in ignore if name not in table.column_names]
-    if unknown:
-        raise DataError(
-            f"--ignore: {data!r} has no column {unknown[0]!r}; it has: {', '.join(table.column_names)}"
-        )
-    return table.drop_columns(list(ignore)) if ignore else table
+    return without(read_table(data), ignore, data)
 
 
 def _run(
@@ -162,7 +149,6 @@ def _run(
 ) -> bool:  # fmt: skip
     """Fit, test and write; whether Ctrl-C ended the training early."""
     from gatewise.cli.run_folder import RunFolder
-    from gatewise.errors import GatewiseError
     from gatewise.tasks.recipes.card import RecordNotes
 
     begun = time.perf_counter()
@@ -181,28 +167,22 @@ def _run(
         "test": test,
         "test_share": share,
         "ignore": list(ignore),
-        **_described(detector),
+        **described(detector, deep=False),
+        **described(detector.classifier),
     }
-    run = RunFolder(out, json.loads(json.dumps(settings)))
+    settings.pop("classifier")  # its parameters stand in its place
+    run = RunFolder(out, settings)
     run.open(overwrite=overwrite)
     detector.classifier.set_params(checkpoint_folder=run.checkpoints)
     say(f"{Path(data).name}; fitted to {kept.num_rows:,} records, tested on {words}")
-    try:
+    with run.training():
         detector.fit(kept)
-    except GatewiseError:
-        run.abandon()
-        raise
     notes = RecordNotes(
         data=f"{Path(data).name}, {table.num_rows:,} records", tested_on=words,
         trained_on=f"{kept.num_rows:,} records; those that gave the test scores are not among them",
     )  # fmt: skip
-    interrupted = detector.stopped_ == "interrupted"
     _finish(detector, held, notes, out, begun)
-    if interrupted:
-        say("stopped by Ctrl-C; the best model so far is saved. The same command goes on with the training.")
-    else:
-        run.close()
-    return interrupted
+    return run.end(detector.stopped_)
 
 
 def _finish(detector: RecordDetector, held: pa.Table, notes: Any, out: Path, begun: float) -> None:
@@ -210,7 +190,6 @@ def _finish(detector: RecordDetector, held: pa.Table, notes: Any, out: Path, beg
     from dataclasses import replace
 
     from gatewise.store import atomic_write
-    from gatewise.tasks.environment import environment
     from gatewise.tasks.recipes.persistence import save_detector
     from gatewise.tasks.recipes.report import report_html
 
@@ -218,24 +197,10 @@ def _finish(detector: RecordDetector, held: pa.Table, notes: Any, out: Path, beg
     notes = replace(notes, evaluation=evaluation)
     save_detector(detector, out, notes)
     seconds = time.perf_counter() - begun
-    numbers = {
-        **evaluation.to_dict(),
-        "seconds": round(seconds, 3),
-        "stopped": detector.stopped_,
-        "environment": environment(),
-    }
-    atomic_write(out / "metrics.json", (json.dumps(numbers, indent=2) + "\n").encode())
+    write_metrics(out, evaluation, seconds, stopped=detector.stopped_)
     atomic_write(out / "report.html", report_html(detector, notes, folder=str(out), seconds=seconds).encode())
     print_record_evaluation(evaluation)
-    output.print(f"\nWritten to {out} in {time.perf_counter() - begun:.0f} s:", soft_wrap=True)
-    for name, what in (
-        ("report.html", "open this"),
-        ("config.json, model.safetensors", "the model"),
-        ("card.md", "what the model is"),
-        ("metrics.json", "the numbers above"),
-        ("checkpoints", "the training's last state"),
-    ):
-        output.print(f"  {name:32} {what}", soft_wrap=True)
+    print_written(out, begun)
 
 
 def _check_columns(table: pa.Table, detector: RecordDetector, data: str) -> None:
@@ -264,15 +229,6 @@ def _split(table: pa.Table, detector: RecordDetector, share: float) -> tuple[pa.
         groups = np.array([str(one) for one in table.column(detector.entity_column).to_pylist()])
     tested = np.isin(np.arange(table.num_rows), hold_out(codes, groups, share, seed=0)[1])
     return table.filter(~tested), table.filter(tested)
-
-
-def _described(detector: RecordDetector) -> dict[str, Any]:
-    """The parameters as JSON, without those that only say where and how long."""
-    parameters: dict[str, Any] = detector.get_params(deep=False)
-    below = parameters.pop("classifier").get_params()
-    for name in ("checkpoint_folder", "progress", "max_time", "device"):
-        below.pop(name)
-    return parameters | below
 
 
 def _number_or_column(text: str) -> float | str:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gatewise.cli.console import output, say
+from gatewise.cli.console import say
+from gatewise.cli.frame import (
+    described,
+    print_scores,
+    print_written,
+    training_numbers,
+    write_metrics,
+    write_numbers,
+)
 from gatewise.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -120,28 +128,21 @@ def predict_tags(model: Path, data: str, out: Path | None, columns: tuple[int, i
 def evaluate_tagger(model: Path, data: str, out: Path | None, columns: tuple[int, int] = (0, -1)) -> None:
     """Compare with the tags in a file, and print what came out."""
     from gatewise.data.text.columns import read_sentences
-    from gatewise.store import atomic_write
     from gatewise.tasks.tagging import SequenceTagger
 
     tagger = SequenceTagger.load(model)
     evaluation = _evaluate(tagger, read_sentences(data, columns=columns), "missed")
     print_tags(evaluation)
-    if out is not None:
-        atomic_write(out, (json.dumps(evaluation.to_dict(), indent=2) + "\n").encode())
-        say(f"numbers written to {out}")
+    write_numbers(evaluation, out)
 
 
 def print_tags(evaluation: TagEvaluation) -> None:
     """The table of scores and the verdict."""
-    *lines, verdict = str(evaluation).splitlines()
-    output.print(f"{evaluation.sentences:,} sentences, {evaluation.words:,} words", soft_wrap=True)
-    for index, line in enumerate(lines):
-        output.print(line, markup=False, soft_wrap=True, style="bold" if index == 1 else "")
-    if evaluation.unknown:
-        unknown = ", ".join(evaluation.unknown)
-        output.print(f"Never seen in training, and so missed: {unknown}", markup=False, soft_wrap=True)
-    style = "green" if evaluation.beats_trivial else "yellow"
-    output.print(verdict, markup=False, style=style, soft_wrap=True)
+    unknown = f"Never seen in training, and so missed: {', '.join(evaluation.unknown)}"
+    print_scores(
+        f"{evaluation.sentences:,} sentences, {evaluation.words:,} words", evaluation,
+        good=evaluation.beats_trivial, further=[unknown] if evaluation.unknown else [],
+    )  # fmt: skip
 
 
 def _fit(
@@ -155,7 +156,6 @@ def _fit(
     """Fit, test and write; whether Ctrl-C ended the training early."""
     from gatewise.cli.run_folder import RunFolder
     from gatewise.data.text.columns import read_sentences
-    from gatewise.errors import GatewiseError
     from gatewise.tasks.tagging import SequenceTagger
     from gatewise.tasks.tagging.card import TagNotes
 
@@ -165,19 +165,14 @@ def _fit(
     sentences = read_sentences(str(files["data"]), columns=columns)
     kept, held, words = _split(sentences, files["test"], options["test_share"], columns)
     validation = None if files["validation"] is None else read_sentences(files["validation"], columns=columns)
-    free = ("checkpoint_folder", "progress", "max_time", "device")
-    described = {name: value for name, value in tagger.get_params().items() if name not in free}
-    run = RunFolder(out, json.loads(json.dumps({**files, **options, **described})))
+    run = RunFolder(out, {**files, **options, **described(tagger)})
     run.open(overwrite=overwrite)
     tagger.set_params(checkpoint_folder=run.checkpoints)
     name = Path(str(files["data"])).name
     say(f"{name}; fitted to {len(kept):,} sentences, tested on {words}")
-    try:
+    with run.training():
         tagger.fit(kept, validation=validation)
         evaluation = _evaluate(tagger, held, options["unknown_tags"])
-    except GatewiseError:
-        run.abandon()
-        raise
     if tagger.vectors_ is not None:
         say(str(tagger.vectors_))
     notes = TagNotes(
@@ -187,17 +182,12 @@ def _fit(
         evaluation=evaluation,
     )
     _write(tagger, notes, out, begun)
-    if tagger.stopped_ == "interrupted":
-        say("stopped by Ctrl-C; the best model so far is saved. The same command goes on with the training.")
-        return True
-    run.close()
-    return False
+    return run.end(tagger.stopped_)
 
 
 def _write(tagger: SequenceTagger, notes: TagNotes, out: Path, begun: float) -> None:
     """Model, report and numbers."""
     from gatewise.store import atomic_write
-    from gatewise.tasks.environment import environment
     from gatewise.tasks.page import picture_png
     from gatewise.tasks.tagging import figures
     from gatewise.tasks.tagging.persistence import save_tagger
@@ -208,27 +198,13 @@ def _write(tagger: SequenceTagger, notes: TagNotes, out: Path, begun: float) -> 
         return
     save_tagger(tagger, out, notes)
     seconds = time.perf_counter() - begun
-    numbers = {
-        **evaluation.to_dict(),
-        "fit_seconds": round(tagger.fit_seconds_, 3), "seconds": round(seconds, 3),
-        "epochs": len(tagger.history_), "best_epoch": tagger.best_epoch_, "stopped": tagger.stopped_,
-        "vectors": None if tagger.vectors_ is None else tagger.vectors_.to_dict(), "environment": environment(),
-    }  # fmt: skip
-    atomic_write(out / "metrics.json", (json.dumps(numbers, indent=2) + "\n").encode())
+    vectors = None if tagger.vectors_ is None else tagger.vectors_.to_dict()
+    write_metrics(out, evaluation, seconds, **training_numbers(tagger), vectors=vectors)
     page = report_html(tagger, dataclasses.replace(notes), folder=str(out), seconds=seconds)
     atomic_write(out / "report.html", page.encode())
     atomic_write(out / "confusion.png", picture_png(figures.plot_kinds(evaluation)))
     print_tags(evaluation)
-    output.print(f"\nWritten to {out} in {time.perf_counter() - begun:.0f} s:", soft_wrap=True)
-    for name, what in (
-        ("report.html", "open this"),
-        ("confusion.png", "what is taken for what"),
-        ("config.json, model.safetensors", "the model"),
-        ("card.md", "what the model is"),
-        ("metrics.json", "the numbers above"),
-        ("checkpoints", "the training's last state"),
-    ):
-        output.print(f"  {name:32} {what}", soft_wrap=True)
+    print_written(out, begun, ("confusion.png", "what is taken for what"))
 
 
 def _evaluate(tagger: SequenceTagger, sentences: TaggedSentences, unknown: str) -> TagEvaluation:

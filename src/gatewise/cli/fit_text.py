@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -11,6 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gatewise.cli.console import output, say
+from gatewise.cli.frame import (
+    described,
+    print_scores,
+    print_written,
+    training_numbers,
+    write_metrics,
+    write_numbers,
+)
 from gatewise.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -111,27 +118,19 @@ def predict_texts(model: Path, data: str, out: Path | None, text: str | None) ->
 def evaluate_texts(model: Path, data: str, out: Path | None, text: str | None, label: str | None) -> None:
     """Compare with the labels in a file, and print what came out."""
     from gatewise.data.text.labelled import read_labelled
-    from gatewise.store import atomic_write
     from gatewise.tasks.text_classification import TextClassifier
 
     classifier = TextClassifier.load(model)
     evaluation = classifier.evaluate(read_labelled(data, text=text or "text", label=label or "label"))
     print_texts(evaluation)
-    if out is not None:
-        atomic_write(out, (json.dumps(evaluation.to_dict(), indent=2) + "\n").encode())
-        say(f"numbers written to {out}")
+    write_numbers(evaluation, out)
 
 
 def print_texts(evaluation: ClassEvaluation) -> None:
     """The table of scores, the verdict, and what the linear classifiers say to it."""
     from gatewise.tasks.text_classification.card import against_words
 
-    *lines, verdict = str(evaluation).splitlines()
-    output.print(f"{evaluation.labels:,} texts", soft_wrap=True)
-    for index, line in enumerate(lines):
-        output.print(line, markup=False, soft_wrap=True, style="bold" if index == 1 else "")
-    style = "green" if evaluation.beats_trivial else "yellow"
-    output.print(verdict, markup=False, style=style, soft_wrap=True)
+    print_scores(f"{evaluation.labels:,} texts", evaluation, good=evaluation.beats_trivial)
     output.print(against_words(evaluation), markup=False, soft_wrap=True)
 
 
@@ -146,7 +145,6 @@ def _fit(
     """Fit, test and write; whether Ctrl-C ended the training early."""
     from gatewise.cli.run_folder import RunFolder
     from gatewise.data.text.labelled import read_labelled
-    from gatewise.errors import GatewiseError
     from gatewise.tasks.text_classification import TextClassifier
     from gatewise.tasks.text_classification.card import TextNotes
 
@@ -161,19 +159,14 @@ def _fit(
         kept, held = _split(texts, options["test_share"])
         words = f"{len(held):,} texts that were drawn before fitting"
     validation = None if files["validation"] is None else read_labelled(files["validation"], **columns)
-    free = ("checkpoint_folder", "progress", "max_time", "device")
-    described = {name: value for name, value in classifier.get_params().items() if name not in free}
-    run = RunFolder(out, json.loads(json.dumps({**files, **options, **described})))
+    run = RunFolder(out, {**files, **options, **described(classifier)})
     run.open(overwrite=overwrite)
     classifier.set_params(checkpoint_folder=run.checkpoints)
     name = Path(str(files["data"])).name
     say(f"{name}; fitted to {len(kept):,} texts, tested on {words}")
-    try:
+    with run.training():
         classifier.fit(kept, validation=validation)
         evaluation = classifier.evaluate(held)
-    except GatewiseError:
-        run.abandon()
-        raise
     if classifier.vectors_ is not None:
         say(str(classifier.vectors_))
     notes = TextNotes(
@@ -183,18 +176,13 @@ def _fit(
         evaluation=evaluation,
     )
     _write(classifier, notes, held.texts, out, begun)
-    if classifier.stopped_ == "interrupted":
-        say("stopped by Ctrl-C; the best model so far is saved. The same command goes on with the training.")
-        return True
-    run.close()
-    return False
+    return run.end(classifier.stopped_)
 
 
 def _write(classifier: TextClassifier, notes: TextNotes, texts: list[str], out: Path, begun: float) -> None:
     """Model, report and numbers."""
     from gatewise.store import atomic_write
     from gatewise.tasks.classify import figures
-    from gatewise.tasks.environment import environment
     from gatewise.tasks.page import picture_png
     from gatewise.tasks.text_classification.persistence import save_text
     from gatewise.tasks.text_classification.report import report_html
@@ -204,27 +192,13 @@ def _write(classifier: TextClassifier, notes: TextNotes, texts: list[str], out: 
         return
     save_text(classifier, out, notes)
     seconds = time.perf_counter() - begun
-    numbers = {
-        **evaluation.to_dict(),
-        "fit_seconds": round(classifier.fit_seconds_, 3), "seconds": round(seconds, 3),
-        "epochs": len(classifier.history_), "best_epoch": classifier.best_epoch_, "stopped": classifier.stopped_,
-        "temperature": classifier.temperature_, "environment": environment(),
-    }  # fmt: skip
-    atomic_write(out / "metrics.json", (json.dumps(numbers, indent=2) + "\n").encode())
+    further = training_numbers(classifier) | {"temperature": classifier.temperature_}
+    write_metrics(out, evaluation, seconds, **further)
     page = report_html(classifier, notes, texts, folder=str(out), seconds=seconds)
     atomic_write(out / "report.html", page.encode())
     atomic_write(out / "confusion.png", picture_png(figures.plot_confusion(evaluation)))
     print_texts(evaluation)
-    output.print(f"\nWritten to {out} in {time.perf_counter() - begun:.0f} s:", soft_wrap=True)
-    for name, what in (
-        ("report.html", "open this"),
-        ("confusion.png", "what is taken for what"),
-        ("config.json, model.safetensors", "the model"),
-        ("card.md", "what the model is"),
-        ("metrics.json", "the numbers above"),
-        ("checkpoints", "the training's last state"),
-    ):
-        output.print(f"  {name:32} {what}", soft_wrap=True)
+    print_written(out, begun, ("confusion.png", "what is taken for what"))
 
 
 def _split(texts: LabelledTexts, share: float) -> tuple[LabelledTexts, LabelledTexts]:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gatewise.cli.console import output, say
+from gatewise.cli.console import say
+from gatewise.cli.frame import (
+    described,
+    print_scores,
+    print_written,
+    training_numbers,
+    write_metrics,
+    write_numbers,
+)
 from gatewise.cli.run_folder import RunFolder
 from gatewise.data.text import read_text
-from gatewise.errors import ArgumentError, GatewiseError
+from gatewise.errors import ArgumentError
 from gatewise.store import atomic_write
 from gatewise.tasks import LanguageModel
-from gatewise.tasks.environment import environment
 from gatewise.tasks.language import figures
 from gatewise.tasks.language.card import TextNotes
 from gatewise.tasks.language.evaluation import TextEvaluation
@@ -64,28 +70,20 @@ def fit_language(
         test = read_text(files.test)
         words = f"{Path(files.test).name}, {len(test):,} characters"
     held = None if files.validation is None else read_text(files.validation)
-    settings = {**dataclasses.asdict(files), "recipe": recipe, **_described(model)}
-    run = RunFolder(out, json.loads(json.dumps(settings)))
+    settings = {**dataclasses.asdict(files), "recipe": recipe, **described(model)}
+    run = RunFolder(out, settings)
     run.open(overwrite=overwrite)
     model.set_params(checkpoint_folder=run.checkpoints)
     say(f"{Path(files.text).name}; fitted to {len(text):,} characters, tested on {words}")
-    try:
+    with run.training():
         model.fit(text, validation=held)
-    except GatewiseError:
-        run.abandon()
-        raise
     notes = TextNotes(
         data=f"{Path(files.text).name}, {len(text):,} characters",
         trained_on=f"{len(text):,} characters; the text that gave the test figures is not among them",
         tested_on=words,
     )
-    interrupted = model.stopped_ == "interrupted"
     _finish(model, test, notes, out, begun)
-    if interrupted:
-        say("stopped by Ctrl-C; the best model so far is saved. The same command goes on with the training.")
-    else:
-        run.close()
-    return interrupted
+    return run.end(model.stopped_)
 
 
 def write_text(model: Path, prompt: str, *, device: str, beams: int, **options: Any) -> None:
@@ -107,23 +105,15 @@ def write_text(model: Path, prompt: str, *, device: str, beams: int, **options: 
 def evaluate_language_model(model: Path, data: str, out: Path | None) -> None:
     """Test on a text file, and print what came out."""
     evaluation = _loaded(model).evaluate(read_text(data))
-    print_scores(evaluation)
-    if out is not None:
-        atomic_write(out, (json.dumps(evaluation.to_dict(), indent=2) + "\n").encode())
-        say(f"numbers written to {out}")
+    print_text(evaluation)
+    write_numbers(evaluation, out)
 
 
-def print_scores(evaluation: TextEvaluation) -> None:
+def print_text(evaluation: TextEvaluation) -> None:
     """The table of figures and the verdict."""
-    *lines, verdict = str(evaluation).splitlines()
     unknown = f", {evaluation.unknown:,} of them unknown to the vocabulary" if evaluation.unknown else ""
-    output.print(
-        f"{evaluation.tokens:,} tokens, {evaluation.characters:,} characters{unknown}", soft_wrap=True
-    )
-    for index, line in enumerate(lines):
-        output.print(line, markup=False, soft_wrap=True, style="bold" if index == 1 else "")
-    colour = "green" if evaluation.beats_trivial else "yellow"
-    output.print(verdict, markup=False, style=colour, soft_wrap=True)
+    head = f"{evaluation.tokens:,} tokens, {evaluation.characters:,} characters{unknown}"
+    print_scores(head, evaluation, good=evaluation.beats_trivial)
 
 
 def _model(parameters: dict[str, Any], recipe: str | None) -> LanguageModel:
@@ -147,35 +137,21 @@ def _finish(model: LanguageModel, test: str, notes: TextNotes, out: Path, begun:
     save_language_model(model, out, notes)
     samples = _samples(model, test)
     seconds = time.perf_counter() - begun
-    numbers = {
-        **evaluation.to_dict(),
-        "fit_seconds": round(model.fit_seconds_, 3),
-        "seconds": round(seconds, 3),
-        "epochs": len(model.history_),
-        "best_epoch": model.best_epoch_,
-        "stopped": model.stopped_,
-        "environment": environment(),
-    }
-    atomic_write(out / "metrics.json", (json.dumps(numbers, indent=2) + "\n").encode())
+    write_metrics(out, evaluation, seconds, **training_numbers(model))
     page = report_html(model, notes, samples=samples, folder=str(out), seconds=seconds)
     atomic_write(out / "report.html", page.encode())
     atomic_write(
         out / "perplexity.png", picture_png(figures.plot_training(model.history_, model.best_epoch_))
     )
     atomic_write(out / "samples.txt", "\n\n".join(f"[{how}]\n{text}" for how, text in samples).encode())
-    print_scores(evaluation)
-    output.print(f"\nWritten to {out} in {time.perf_counter() - begun:.0f} s:", soft_wrap=True)
-    for name, what in (
-        ("report.html", "open this"),
+    print_text(evaluation)
+    print_written(
+        out, begun,
         ("samples.txt", "what the model writes"),
         ("perplexity.png", "perplexity over the epochs"),
-        ("config.json, model.safetensors", "the model, its vocabulary in config.json"),
-        ("baseline.safetensors", "the n-grams that gatewise evaluate compares with"),
-        ("card.md", "what the model is"),
-        ("metrics.json", "the numbers above"),
-        ("checkpoints", "the training's last state"),
-    ):
-        output.print(f"  {name:32} {what}", soft_wrap=True)
+        model="the model, its vocabulary in config.json",
+        beside=[("baseline.safetensors", "the n-grams that gatewise evaluate compares with")],
+    )  # fmt: skip
 
 
 def _samples(model: LanguageModel, test: str) -> list[tuple[str, str]]:
@@ -190,11 +166,3 @@ def _samples(model: LanguageModel, test: str) -> list[tuple[str, str]]:
         text = first + model.generate(first, max_tokens=most, temperature=0.7)
         found.append((f"temperature 0.7, after the first line of the test: {first!r}", text))
     return found
-
-
-def _described(model: LanguageModel) -> dict[str, Any]:
-    """The parameters as JSON, without those that only say where and how long."""
-    parameters = model.get_params()
-    for name in ("checkpoint_folder", "progress", "max_time", "device"):
-        parameters.pop(name)
-    return parameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import pyarrow as pa
 
 from gatewise.cli.console import say
 from gatewise.cli.fit_records import print_record_evaluation, read_records
+from gatewise.cli.frame import write_numbers
 from gatewise.data.files import csv_bytes, write_table
-from gatewise.store import atomic_write
 from gatewise.tasks.recipes import RecordDetector
 
 __all__ = ["evaluate_records", "predict_records"]
@@ -46,9 +45,7 @@ def evaluate_records(model: Path, data: str, label: str | None, out: Path | None
         detector.set_params(label_column=label)
     evaluation = detector.evaluate(_known(read_records(data, ()), detector, detector.label_column))
     print_record_evaluation(evaluation)
-    if out is not None:
-        atomic_write(out, (json.dumps(evaluation.to_dict(), indent=2) + "\n").encode())
-        say(f"numbers written to {out}")
+    write_numbers(evaluation, out)
 
 
 def _known(table: pa.Table, detector: RecordDetector, *extra: str) -> pa.Table:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gatewise.errors import ArgumentError, StoreError
+from gatewise.cli.console import say
+from gatewise.errors import ArgumentError, GatewiseError, StoreError
 from gatewise.store import atomic_write
 
 __all__ = ["RunFolder"]
@@ -25,11 +28,11 @@ class RunFolder:
 
     Args:
         path: the folder.
-        settings: plain JSON that tells one run from another.
+        settings: what JSON can hold, and tells one run from another.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
-        self.path, self.settings = path, settings
+        self.path, self.settings = path, json.loads(json.dumps(settings))
         self.checkpoints = path / "checkpoints"
 
     def open(self, *, overwrite: bool) -> None:
@@ -53,9 +56,28 @@ class RunFolder:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
 
-    def close(self) -> None:
-        """Note that the run is finished."""
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Take back what `open` made where the training inside cannot begin, or fails."""
+        try:
+            yield
+        except GatewiseError:
+            self.abandon()
+            raise
+
+    def end(self, stopped: str) -> bool:
+        """Note that the run is finished, or say how it goes on; whether Ctrl-C ended the training early.
+
+        Args:
+            stopped: why training ended, as an estimator's `stopped_` has it.
+        """
+        if stopped == "interrupted":
+            say(
+                "stopped by Ctrl-C; the best model so far is saved. The same command goes on with the training."
+            )
+            return True
         self._write(finished=True)
+        return False
 
     def _may_resume(self, *, overwrite: bool) -> bool:
         if overwrite:
@@ -69,7 +91,7 @@ class RunFolder:
         changed = sorted(
             name
             for name in {*stored["settings"], *self.settings}
-            if stored["settings"].get(name) != json.loads(json.dumps(self.settings.get(name)))
+            if stored["settings"].get(name) != self.settings.get(name)
         )
         if changed:
             raise ArgumentError(

@@ -12,7 +12,7 @@ from gatewise.data.frames import ID, TARGET, TIME
 from gatewise.errors import ArgumentError, DataError
 from gatewise.tasks.forecast.card import CardNotes
 
-__all__ = ["Columns", "Source", "open_future", "open_source"]
+__all__ = ["Columns", "Source", "open_future", "open_source", "without"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def open_source(data: str, columns: Columns) -> Source:
                 f"{', '.join(given)}: the example {data!r} names its columns itself; leave this out"
             )
         example = examples.get(data)
-        table = _without(examples.load(data), columns.ignore, data)
+        table = without(examples.load(data), columns.ignore, data)
         notes = CardNotes(
             data=example.title, origin=example.origin, licence=example.licence, target=example.target
         )
@@ -67,7 +67,7 @@ def open_source(data: str, columns: Columns) -> Source:
             f"{data!r} is neither a file nor an example. Examples: {', '.join(examples.names())}. Files: .csv, "
             ".csv.gz, .parquet, .pq"
         )
-    table = _without(read_table(data), columns.ignore, data)
+    table = without(read_table(data), columns.ignore, data)
     table = _renamed(table, columns, data)
     notes = CardNotes(data=f"{Path(data).name}, {table.num_rows:,} rows", target=columns.target or TARGET)
     return Source(table, notes, None, False)
@@ -110,7 +110,12 @@ def _renamed(table: pa.Table, columns: Columns, data: str, *, target: bool = Tru
     return table
 
 
-def _without(table: pa.Table, ignore: tuple[str, ...], data: str) -> pa.Table:
+def without(table: pa.Table, ignore: tuple[str, ...], data: str) -> pa.Table:
+    """The table of a file (or example) without the columns that are to be left out.
+
+    Raises:
+        DataError: there is no such column.
+    """
     unknown = [name for name in ignore if name not in table.column_names]
     if unknown:
         raise DataError(

@@ -12,12 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from gatewise.cli.console import output, say
+from gatewise.cli.console import say
+from gatewise.cli.frame import (
+    described,
+    print_scores,
+    print_written,
+    training_numbers,
+    write_metrics,
+    write_numbers,
+)
 from gatewise.cli.run_folder import RunFolder
 from gatewise.data.text.pairs import SOURCE, TARGET, read_column, read_pairs
-from gatewise.errors import DataError, GatewiseError
+from gatewise.errors import DataError
 from gatewise.store import atomic_write
-from gatewise.tasks.environment import environment
 from gatewise.tasks.page import picture_png
 from gatewise.tasks.seq2seq import Summarizer, Translator, figures
 from gatewise.tasks.seq2seq.card import TextNotes
@@ -85,28 +92,20 @@ def fit_text_model(
         kept, held = pairs, files.read_part(files.test)
         words = f"the {len(held[0]):,} pairs of {Path(files.test[0]).name}"
     validation = None if files.validation is None else files.read_part(files.validation)
-    settings = {"kind": kind, "test_share": test_share, **dataclasses.asdict(files), **_described(model)}
-    run = RunFolder(out, json.loads(json.dumps(settings)))
+    settings = {"kind": kind, "test_share": test_share, **dataclasses.asdict(files), **described(model)}
+    run = RunFolder(out, settings)
     run.open(overwrite=overwrite)
     model.set_params(checkpoint_folder=run.checkpoints)
     say(f"{name}; fitted to {len(kept[0]):,} pairs, tested on {words}")
-    try:
+    with run.training():
         model.fit(*kept, validation=validation)
-    except GatewiseError:
-        run.abandon()
-        raise
     notes = TextNotes(
         data=f"{name}, {len(pairs[0]):,} pairs",
         trained_on=f"{len(kept[0]):,} pairs; those that gave the test scores are not among them",
         tested_on=words,
     )
-    interrupted = model.stopped_ == "interrupted"
     _finish(model, held, notes, out, begun)
-    if interrupted:
-        say("stopped by Ctrl-C; the best model so far is saved. The same command goes on with the training.")
-    else:
-        run.close()
-    return interrupted
+    return run.end(model.stopped_)
 
 
 def predict_texts(
@@ -153,21 +152,13 @@ def evaluate_texts(
 ) -> None:
     """Compare with the targets in a file, and print what came out."""
     evaluation = KINDS[kind].load(model).evaluate(*read_pairs(data, targets, columns=columns))  # type: ignore[attr-defined]
-    print_scores(evaluation)
-    if out is not None:
-        atomic_write(out, (json.dumps(evaluation.to_dict(), indent=2, ensure_ascii=False) + "\n").encode())
-        say(f"numbers written to {out}")
+    print_pairs(evaluation)
+    write_numbers(evaluation, out, ascii_only=False)
 
 
-def print_scores(evaluation: TextEvaluation) -> None:
+def print_pairs(evaluation: TextEvaluation) -> None:
     """The table of scores, the signatures and the verdict."""
-    *lines, verdict = str(evaluation).splitlines()
-    output.print(f"{evaluation.pairs:,} pairs", soft_wrap=True)
-    for index, line in enumerate(lines):
-        output.print(line, markup=False, soft_wrap=True, style="bold" if index == 1 else "")
-    output.print(
-        verdict, markup=False, style="green" if evaluation.beats_trivial else "yellow", soft_wrap=True
-    )
+    print_scores(f"{evaluation.pairs:,} pairs", evaluation, good=evaluation.beats_trivial)
 
 
 def _finish(model: SequenceToSequence, held: Both, notes: TextNotes, out: Path, begun: float) -> None:
@@ -177,30 +168,12 @@ def _finish(model: SequenceToSequence, held: Both, notes: TextNotes, out: Path, 
     save_pairs_model(model, out, notes)
     shown = model.attend([one.source for one in (*evaluation.best[:2], *evaluation.worst[:1])])
     seconds = time.perf_counter() - begun
-    numbers = {
-        **evaluation.to_dict(),
-        "fit_seconds": round(model.fit_seconds_, 3),
-        "seconds": round(seconds, 3),
-        "epochs": len(model.history_),
-        "best_epoch": model.best_epoch_,
-        "stopped": model.stopped_,
-        "environment": environment(),
-    }
-    atomic_write(out / "metrics.json", (json.dumps(numbers, indent=2, ensure_ascii=False) + "\n").encode())
+    write_metrics(out, evaluation, seconds, ascii_only=False, **training_numbers(model))
     page = report_html(model, notes, shown, folder=str(out), seconds=seconds)
     atomic_write(out / "report.html", page.encode())
     atomic_write(out / "attention.png", picture_png(figures.plot_attention(shown[0])))
-    print_scores(evaluation)
-    output.print(f"\nWritten to {out} in {time.perf_counter() - begun:.0f} s:", soft_wrap=True)
-    for name, what in (
-        ("report.html", "open this"),
-        ("attention.png", "what was attended to"),
-        ("config.json, model.safetensors", "the model"),
-        ("card.md", "what the model is"),
-        ("metrics.json", "the numbers above"),
-        ("checkpoints", "the training's last state"),
-    ):
-        output.print(f"  {name:32} {what}", soft_wrap=True)
+    print_pairs(evaluation)
+    print_written(out, begun, ("attention.png", "what was attended to"))
 
 
 def _split(pairs: Both, share: float) -> tuple[Both, Both]:
@@ -230,11 +203,3 @@ def _standard_input() -> list[str]:
     if not texts:
         raise DataError("standard input is empty; give one text in each line")
     return texts
-
-
-def _described(model: SequenceToSequence) -> dict[str, Any]:
-    """The parameters as JSON, without those that only say where and how long."""
-    parameters = model.get_params()
-    for name in ("checkpoint_folder", "progress", "max_time", "device"):
-        parameters.pop(name)
-    return parameters
