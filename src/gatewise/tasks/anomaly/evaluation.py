@@ -24,6 +24,8 @@ from gatewise.tasks.anomaly.vus import vus_pr
 if TYPE_CHECKING:
     from gatewise.tasks.anomaly.detector import AnomalyDetector
 
+from gatewise.tasks.text_table import aligned
+
 __all__ = ["Evaluation", "Measures", "evaluate", "table_rows"]
 
 Marks = NDArray[np.bool_]
@@ -106,13 +108,7 @@ class Evaluation:
 
     def __str__(self) -> str:
         """The table and the verdict, as plain text."""
-        rows = table_rows(self)
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        lines = []
-        for name, *cells in rows:
-            padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
-            lines.append("  ".join([name.ljust(widths[0]), *padded]))
-        return "\n".join([*lines, self.verdict])
+        return "\n".join([*aligned(table_rows(self)), self.verdict])
 
 
 def table_rows(evaluation: Evaluation) -> list[list[str]]:

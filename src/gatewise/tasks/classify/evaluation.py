@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn import metrics
 
 from gatewise.tasks.classify.calibration import reliability
+from gatewise.tasks.text_table import aligned
 
 __all__ = ["MAJORITY", "ClassEvaluation", "Scores", "judge", "score"]
 
@@ -150,13 +151,7 @@ class ClassEvaluation:
 
     def __str__(self) -> str:
         """The table of scores and the verdict, as plain text."""
-        header, *rows = table_rows(self)
-        widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-        lines = []
-        for row in (header, *rows):
-            padded = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
-            lines.append("  ".join([row[0].ljust(widths[0]), *padded[1:]]))
-        return "\n".join([*lines, self.verdict])
+        return "\n".join([*aligned(table_rows(self)), self.verdict])
 
 
 def score(probabilities: Float[np.ndarray, "labels classes"], truth: Whole, decided: Whole) -> Scores:

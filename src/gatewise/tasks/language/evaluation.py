@@ -15,6 +15,7 @@ from gatewise.tasks.language.dynamic import Dynamic
 from gatewise.tasks.language.fitted import Fitted, texts_of
 from gatewise.tasks.language.ngrams import NGramModel, unigram_logs
 from gatewise.tasks.language.scoring import log_probabilities
+from gatewise.tasks.text_table import aligned
 
 __all__ = ["DYNAMIC", "UNIGRAM", "Surprise", "TextEvaluation", "TextScore", "evaluate_text", "table_rows"]
 
@@ -100,16 +101,7 @@ class TextEvaluation:
 
     def __str__(self) -> str:
         """A table of the figures, and the verdict."""
-        rows = table_rows(self)
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if column == 0 else cell.rjust(width)
-                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in rows
-        ]
-        return "\n".join([*lines, self.verdict])
+        return "\n".join([*aligned(table_rows(self)), self.verdict])
 
 
 def evaluate_text(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn import metrics
 
 from gatewise.tasks.recipes.thresholds import costs
+from gatewise.tasks.text_table import aligned
 
 __all__ = ["ALWAYS", "NEVER", "AlarmScores", "RecordEvaluation", "measure_alarms", "verdict_of"]
 
@@ -128,13 +129,7 @@ class RecordEvaluation:
 
     def __str__(self) -> str:
         """The table of scores and the verdict, as plain text."""
-        header, *rows = self.table_rows()
-        widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-        lines = []
-        for row in (header, *rows):
-            padded = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
-            lines.append("  ".join([row[0].ljust(widths[0]), *padded[1:]]))
-        return "\n".join([*lines, self.verdict])
+        return "\n".join([*aligned(self.table_rows()), self.verdict])
 
 
 def measure_alarms(

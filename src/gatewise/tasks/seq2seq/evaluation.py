@@ -11,6 +11,7 @@ import numpy as np
 from gatewise.tasks.seq2seq.baselines import lead, longest_noun, word_by_word
 from gatewise.tasks.seq2seq.fitted import Fitted
 from gatewise.tasks.seq2seq.metrics import Score, bleu, chrf, chrf_each, rouge, rouge_each
+from gatewise.tasks.text_table import aligned
 
 __all__ = ["Example", "TextEvaluation", "judge_summaries", "judge_translations", "table_rows"]
 
@@ -89,17 +90,8 @@ class TextEvaluation:
 
     def __str__(self) -> str:
         """The table, the signatures and the verdict."""
-        rows = table_rows(self)
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if place == 0 else cell.rjust(width)
-                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in rows
-        ]
         told = [f"{name}: {signature}" for name, signature in self.signatures.items()]
-        return "\n".join([*lines, *told, self.verdict])
+        return "\n".join([*aligned(table_rows(self)), *told, self.verdict])
 
 
 def table_rows(evaluation: TextEvaluation) -> list[list[str]]:

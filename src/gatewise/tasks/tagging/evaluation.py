@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gatewise.data.text.tags import Span, spans
 from gatewise.tasks.tagging.baselines import FREQUENT, MAJORITY
 from gatewise.tasks.tagging.scores import TagCounts, count_tags, ratio
+from gatewise.tasks.text_table import aligned
 
 __all__ = ["NOTHING", "MethodScores", "Said", "TagEvaluation", "judge_tags", "table_rows"]
 
@@ -108,13 +109,7 @@ class TagEvaluation:
 
     def __str__(self) -> str:
         """The table of scores and the verdict, as plain text."""
-        header, *rows = table_rows(self)
-        widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-        lines = []
-        for row in (header, *rows):
-            padded = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
-            lines.append("  ".join([row[0].ljust(widths[0]), *padded[1:]]))
-        return "\n".join([*lines, self.verdict])
+        return "\n".join([*aligned(table_rows(self)), self.verdict])
 
 
 def judge_tags(
