@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -323,23 +322,11 @@ class AnomalyDetector(OutlierMixin, Estimator):  # type: ignore[misc]
         marks = None if labels is None else read_labels(labels, read)
         return plot_series(self._judge(read), marks, index=0 if series is None else read.names.index(series))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Save into a model folder: config.json, model.safetensors, card.md."""
-        from gatewise.tasks.anomaly.persistence import save_detector
-
-        self._require_fitted("fitted_")
-        save_detector(self, Path(path))
-
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Load from a model folder; the source of the cell is not needed.
+    def _persistence(cls) -> tuple[Callable[..., None], Callable[..., Any]]:
+        from gatewise.tasks.anomaly.persistence import load_detector, save_detector
 
-        Raises:
-            StoreError: the folder is no detector, torn, or written by a newer version.
-        """
-        from gatewise.tasks.anomaly.persistence import load_detector
-
-        return load_detector(cls, Path(path))
+        return save_detector, load_detector
 
     @no_type_check
     def _series(self, X: Any) -> Series:
@@ -356,11 +343,6 @@ class AnomalyDetector(OutlierMixin, Estimator):  # type: ignore[misc]
         return self.fitted_.judge(self.fitted_.score(series))
 
     def _remember(self, result: FitResult) -> None:
-        self.fitted_ = result.fitted
-        self.history_ = result.history.epochs
-        self.best_epoch_ = result.history.best_epoch
-        self.stopped_ = result.history.stopped
-        self.fit_seconds_ = result.seconds
-        self.validation_ = result.validation
+        self._remember_training(result)
         self.offset_ = -float(result.fitted.threshold.value)
         self._own_stream: Stream | None = None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +12,6 @@ from torch import Tensor
 
 from gatewise.data import Frequency
 from gatewise.errors import StoreError
-from gatewise.spec import Program
 from gatewise.store import apply_tensors, load_model, save_model
 from gatewise.tasks.anomaly.card import CardNotes, card_text
 from gatewise.tasks.anomaly.distances import ErrorGaussian
@@ -22,7 +20,16 @@ from gatewise.tasks.anomaly.network import NetworkPlan, build_network
 from gatewise.tasks.anomaly.scaling import Scaler
 from gatewise.tasks.anomaly.thresholds import threshold_from_state
 from gatewise.tasks.base import Estimator
-from gatewise.tasks.stored import plain, restoring
+from gatewise.tasks.stored import (
+    give_found,
+    restored_parameters,
+    restored_plan,
+    restoring,
+    stored_found,
+    stored_parameters,
+    stored_plan,
+    stored_weights,
+)
 
 if TYPE_CHECKING:
     from gatewise.tasks.anomaly.detector import AnomalyDetector
@@ -30,9 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["KIND", "load_detector", "save_detector"]
 
 KIND = "anomaly-detector"
-# Where it runs and how it tells of it is the loading side's business.
-_NOT_STORED = ("checkpoint_folder", "random_state", "cell", "device")
-_FOUND = ("history_", "best_epoch_", "stopped_", "fit_seconds_", "validation_", "offset_")
 Loaded = TypeVar("Loaded", bound=Estimator)
 
 
@@ -45,13 +49,9 @@ def save_detector(detector: AnomalyDetector, path: Path, notes: CardNotes | None
         notes: what the card says beside the settings: data, licence, results.
     """
     fitted = detector.fitted_
-    parameters = {name: value for name, value in detector.get_params().items() if name not in _NOT_STORED}
-    parameters["cell"] = detector.cell if isinstance(detector.cell, str) else None
-    plan = {field.name: getattr(fitted.plan, field.name) for field in fields(fitted.plan)}
-    plan["program"] = json.loads(fitted.plan.program.to_json())
     config: dict[str, Any] = {
-        "parameters": plain(parameters),
-        "network": plain(plan),
+        "parameters": stored_parameters(detector),
+        "network": stored_plan(fitted.plan),
         "span": fitted.scaler.span,
         "mask": fitted.mask,
         "level": fitted.level,
@@ -66,9 +66,9 @@ def save_detector(detector: AnomalyDetector, path: Path, notes: CardNotes | None
         "kind": fitted.kind,
         "from_array": fitted.from_array,
         "time_name": fitted.time_name,
-        "found": plain({name: getattr(detector, name) for name in _FOUND}),
+        "found": stored_found(detector, "offset_"),
     }
-    tensors = {f"network.{name}": value.detach().cpu() for name, value in fitted.network.state_dict().items()}
+    tensors = {f"network.{name}": value for name, value in stored_weights(fitted.network).items()}
     arrays = {
         "scaler.level": fitted.scaler.level,
         "scaler.spread": fitted.scaler.spread,
@@ -76,8 +76,7 @@ def save_detector(detector: AnomalyDetector, path: Path, notes: CardNotes | None
     }
     if fitted.gaussian is not None:
         arrays |= {"gaussian.mean": fitted.gaussian.mean, "gaussian.precision": fitted.gaussian.precision}
-    tensors |= {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in arrays.items()}
-    tensors = {name: value.contiguous().clone() for name, value in tensors.items()}
+    tensors |= {name: torch.from_numpy(np.array(values, order="C")) for name, values in arrays.items()}
     save_model(
         path, kind=KIND, config=config, tensors=tensors, card=card_text(detector, notes or CardNotes())
     )
@@ -95,10 +94,9 @@ def load_detector(cls: type[Loaded], path: Path) -> Loaded:
 
 
 def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tensor]) -> Loaded:
-    plan = dict(config["network"])
-    program = Program.from_json(json.dumps(plan.pop("program")))
+    plan = restored_plan(config["network"])
     plan["levels"] = tuple(plan["levels"])
-    built = NetworkPlan(program=program, **plan)
+    built = NetworkPlan(**plan)
     with torch.random.fork_rng(devices=[]):
         network = build_network(built)
     own = {
@@ -122,13 +120,11 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
         frequency=None if config["frequency"] is None else Frequency(**config["frequency"]),
         kind=config["kind"], from_array=config["from_array"], time_name=config["time_name"],
     )  # fmt: skip
-    parameters = dict(config["parameters"])
-    parameters["cell"] = parameters["cell"] or program
+    parameters = restored_parameters(config, built.program)
     for name in ("quantiles", "likelihood"):
         parameters[name] = tuple(parameters[name]) if isinstance(parameters[name], list) else parameters[name]
     detector = cls(**parameters)
-    for name in _FOUND:
-        setattr(detector, name, config["found"][name])
+    give_found(detector, config, "offset_")
     detector.fitted_ = fitted
     detector.n_features_in_ = len(columns)
     detector._own_stream = None

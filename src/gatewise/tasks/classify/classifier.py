@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -326,29 +325,11 @@ class SequenceClassifier(ClassifierMixin, Estimator):
         self._require_fitted("fitted_")
         return ClassifierStream(self.fitted_, self.missing)
 
-    @no_type_check
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Save into a folder: config.json, model.safetensors, card.md.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
-        from gatewise.tasks.classify.persistence import save_classifier
-
-        self._require_fitted("fitted_")
-        save_classifier(self, Path(path))
-
     @classmethod
-    @no_type_check
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Load from a folder; nothing in it is executed or unpickled.
+    def _persistence(cls) -> tuple[Callable[..., None], Callable[..., Any]]:
+        from gatewise.tasks.classify.persistence import load_classifier, save_classifier
 
-        Raises:
-            StoreError: the folder is no classifier, torn, or written by a newer version.
-        """
-        from gatewise.tasks.classify.persistence import load_classifier
-
-        return load_classifier(cls, Path(path))
+        return save_classifier, load_classifier
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn's own tools are told of this estimator."""
@@ -411,11 +392,6 @@ class SequenceClassifier(ClassifierMixin, Estimator):
         return TrainingSet(whole, np.concatenate([data.codes, codes]), data.classes, None, held)
 
     def _remember(self, result: FitResult) -> None:
-        self.fitted_ = result.fitted
+        self._remember_training(result)
         self.classes_ = result.fitted.classes
         self.temperature_ = result.fitted.temperature
-        self.history_ = result.history.epochs
-        self.best_epoch_ = result.history.best_epoch
-        self.stopped_ = result.history.stopped
-        self.fit_seconds_ = result.seconds
-        self.validation_ = result.validation

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,7 +10,6 @@ import numpy as np
 from torch import Tensor
 
 from gatewise.errors import ArgumentTypeError, StoreError
-from gatewise.spec import Program
 from gatewise.store import apply_tensors, load_model, save_model
 from gatewise.tasks.base import Estimator
 from gatewise.tasks.classify.card import ClassNotes, card_text
@@ -19,7 +17,17 @@ from gatewise.tasks.classify.encoding import Encoder
 from gatewise.tasks.classify.ensemble import Ensemble
 from gatewise.tasks.classify.fitted import Fitted
 from gatewise.tasks.classify.network import NetworkPlan
-from gatewise.tasks.stored import plain, restoring
+from gatewise.tasks.stored import (
+    give_found,
+    plain,
+    restored_parameters,
+    restored_plan,
+    restoring,
+    stored_found,
+    stored_parameters,
+    stored_plan,
+    stored_weights,
+)
 
 if TYPE_CHECKING:
     from gatewise.tasks.classify.classifier import SequenceClassifier
@@ -27,9 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["KIND", "load_classifier", "restore_classifier", "save_classifier", "stored_parts"]
 
 KIND = "classifier"
-# Where it runs and how it tells of it is the loading side's business.
-_NOT_STORED = ("checkpoint_folder", "random_state", "cell", "device", "class_weight")
-_FOUND = ("history_", "best_epoch_", "stopped_", "fit_seconds_", "validation_")
 _TUPLES = ("channels", "log", "centre", "spread", "gaps")
 Loaded = TypeVar("Loaded", bound=Estimator)
 
@@ -73,15 +78,11 @@ def restore_classifier(
 def stored_parts(classifier: SequenceClassifier) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """What of a fitted classifier goes into config.json and model.safetensors."""
     fitted = classifier.fitted_
-    parameters = {name: value for name, value in classifier.get_params().items() if name not in _NOT_STORED}
-    parameters["cell"] = classifier.cell if isinstance(classifier.cell, str) else None
-    plan = fitted.network.plan
-    own = {field.name: getattr(plan, field.name) for field in fields(plan)}
     config: dict[str, Any] = {
-        "parameters": plain(parameters),
+        "parameters": stored_parameters(classifier, "class_weight"),
         "class_weight": _weight_config(classifier.class_weight),
         "members": len(fitted.network.members),
-        "network": plain(own | {"program": json.loads(plan.program.to_json())}),
+        "network": stored_plan(fitted.network.plan),
         "encoder": plain(asdict(fitted.encoder)),
         "classes": _classes_config(fitted.classes),
         "weights": fitted.weights.tolist(),
@@ -91,17 +92,15 @@ def stored_parts(classifier: SequenceClassifier) -> tuple[dict[str, Any], dict[s
         "categories": list(fitted.categories),
         "aside": list(classifier.aside_),
         "columns_in": getattr(classifier, "n_features_in_", None),
-        "found": plain({name: getattr(classifier, name) for name in _FOUND}),
+        "found": stored_found(classifier),
     }
-    state = fitted.network.state_dict()
-    return config, {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
+    return config, stored_weights(fitted.network)
 
 
 def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tensor]) -> Loaded:
-    plan = dict(config["network"])
-    program = Program.from_json(json.dumps(plan.pop("program")))
+    plan = restored_plan(config["network"])
     plan["categories"] = tuple(plan["categories"])
-    network = Ensemble(NetworkPlan(program=program, **plan), int(config["members"]))
+    network = Ensemble(NetworkPlan(**plan), int(config["members"]))
     apply_tensors(network, tensors, source="model.safetensors")
     network.eval()
     encoder = dict(config["encoder"])
@@ -117,16 +116,14 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
     )  # fmt: skip
     if not len(classes) == plan["classes"] == len(fitted.weights) == len(fitted.shares):
         raise StoreError("config.json is damaged: the classes' numbers do not fit; save the model anew")
-    parameters = dict(config["parameters"])
-    parameters["cell"] = parameters["cell"] or program
+    parameters = restored_parameters(config, plan["program"])
     parameters["class_weight"] = _weight(config["class_weight"])
     classifier = cls(**parameters)
     classifier.fitted_ = fitted
     classifier.classes_ = classes
     classifier.temperature_ = fitted.temperature
     classifier.aside_ = tuple(config["aside"])
-    for name in _FOUND:
-        setattr(classifier, name, config["found"][name])
+    give_found(classifier, config)
     if config["columns_in"] is not None:
         classifier.n_features_in_ = int(config["columns_in"])
     return classifier

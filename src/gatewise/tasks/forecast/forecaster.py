@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -418,23 +417,11 @@ class Forecaster(Estimator):
         index = 0 if series is None else panel.names.index(series)
         return plot_forecast(panel, index, values[index], self.fitted_.levels, history or self.lookback_)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Save into a model folder: config.json, model.safetensors, card.md."""
-        from gatewise.tasks.forecast.persistence import save_forecaster
-
-        self._require_fitted("fitted_")
-        save_forecaster(self, Path(path))
-
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Load from a model folder; the source of the cell is not needed.
+    def _persistence(cls) -> tuple[Callable[..., None], Callable[..., Any]]:
+        from gatewise.tasks.forecast.persistence import load_forecaster, save_forecaster
 
-        Raises:
-            StoreError: the folder is no forecaster, torn, or written by a newer version.
-        """
-        from gatewise.tasks.forecast.persistence import load_forecaster
-
-        return load_forecaster(cls, Path(path))
+        return save_forecaster, load_forecaster
 
     def _levels(self) -> tuple[float, ...]:
         return tuple(float(level) for level in self.quantiles)
@@ -448,12 +435,7 @@ class Forecaster(Estimator):
         return open_data(self, data, known, least, observed=observed)
 
     def _remember(self, result: FitResult) -> None:
-        self.fitted_ = result.fitted
-        self.history_ = result.history.epochs
-        self.best_epoch_ = result.history.best_epoch
-        self.stopped_ = result.history.stopped
-        self.fit_seconds_ = result.seconds
-        self.validation_ = result.validation
+        self._remember_training(result)
         self.windows_per_second_ = result.windows_per_second
         self.lookback_ = result.fitted.encoder.lookback
         self.season_length_ = result.fitted.encoder.season_length

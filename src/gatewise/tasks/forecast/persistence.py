@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +13,6 @@ from torch import Tensor
 
 from gatewise.data import Frequency, Panel
 from gatewise.data.frames import FrameKind
-from gatewise.spec import Program
 from gatewise.store import apply_tensors, load_model, save_model
 from gatewise.tasks.base import Estimator
 from gatewise.tasks.forecast.adaptive import Recent
@@ -26,7 +24,17 @@ from gatewise.tasks.forecast.ensemble import Ensemble, together
 from gatewise.tasks.forecast.fitted import Fitted
 from gatewise.tasks.forecast.network import ForecastNetwork, NetworkPlan
 from gatewise.tasks.forecast.scaling import TargetScaler
-from gatewise.tasks.stored import plain, restoring
+from gatewise.tasks.stored import (
+    give_found,
+    plain,
+    restored_parameters,
+    restored_plan,
+    restoring,
+    stored_found,
+    stored_parameters,
+    stored_plan,
+    stored_weights,
+)
 
 if TYPE_CHECKING:
     from gatewise.tasks.forecast.forecaster import Forecaster
@@ -35,9 +43,6 @@ __all__ = ["KIND", "load_forecaster", "save_forecaster"]
 
 KIND = "forecaster"
 _SCALES = ("unit", "centre", "spread", "size", "lowest", "highest")
-# Where it runs and how it tells of it is the loading side's business.
-_NOT_STORED = ("checkpoint_folder", "random_state", "cell", "device")
-_FOUND = ("history_", "best_epoch_", "stopped_", "fit_seconds_", "validation_", "windows_per_second_")
 Loaded = TypeVar("Loaded", bound=Estimator)
 
 
@@ -53,16 +58,11 @@ def save_forecaster(
         card: the card's text, where it is written already.
     """
     fitted = forecaster.fitted_
-    parameters = {name: value for name, value in forecaster.get_params().items() if name not in _NOT_STORED}
-    parameters["quantiles"] = [float(level) for level in parameters["quantiles"]]
-    parameters["cell"] = forecaster.cell if isinstance(forecaster.cell, str) else None
-    plan = _shallow(fitted.network.plan) | {
-        "program": json.loads(fitted.network.plan.program.to_json()),
-        "embedding": asdict(fitted.network.plan.embedding),
-    }
+    plan = fitted.network.plan
+    levels = {"quantiles": [float(level) for level in forecaster.quantiles]}
     config: dict[str, Any] = {
-        "parameters": plain(parameters),
-        "network": plain(plan),
+        "parameters": stored_parameters(forecaster) | levels,
+        "network": stored_plan(plan, embedding=asdict(plan.embedding)),
         "members": len(fitted.network.members) if isinstance(fitted.network, Ensemble) else 1,
         "encoder": plain(asdict(fitted.encoder)),
         "scaling": fitted.scaling,
@@ -73,7 +73,7 @@ def save_forecaster(
         "from_array": fitted.from_array,
         "recent": asdict(fitted.recent),
         "context": _context_config(fitted.context),
-        "found": plain({name: getattr(forecaster, name) for name in _FOUND}),
+        "found": stored_found(forecaster, "windows_per_second_"),
     }
     text = card_text(forecaster, notes or CardNotes()) if card is None else card
     save_model(path, kind=KIND, config=config, tensors=_tensors(fitted), card=text)
@@ -91,11 +91,10 @@ def load_forecaster(cls: type[Loaded], path: Path) -> Loaded:
 
 
 def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tensor]) -> Loaded:
-    plan = dict(config["network"])
-    program = Program.from_json(json.dumps(plan.pop("program")))
+    plan = restored_plan(config["network"])
     plan["levels"] = tuple(plan["levels"])
     plan["embedding"] = EmbeddingPlan(**_tuples(plan["embedding"]))
-    whole = NetworkPlan(program=program, **plan)
+    whole = NetworkPlan(**plan)
     network = together([ForecastNetwork(whole) for _ in range(config.get("members", 1))])
     own = {
         name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")
@@ -127,12 +126,9 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
         from_array=config["from_array"],
         recent=Recent(**config["recent"]),
     )
-    parameters = dict(config["parameters"])
-    parameters["cell"] = parameters["cell"] or program
-    forecaster = cls(**_tuples(parameters))
+    forecaster = cls(**_tuples(restored_parameters(config, whole.program)))
     forecaster.fitted_ = fitted
-    for name in _FOUND:
-        setattr(forecaster, name, config["found"][name])
+    give_found(forecaster, config, "windows_per_second_")
     forecaster.lookback_ = fitted.encoder.lookback
     forecaster.season_length_ = fitted.encoder.season_length
     forecaster.frequency_ = frequency
@@ -140,7 +136,7 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
 
 
 def _tensors(fitted: Fitted) -> dict[str, Tensor]:
-    tensors = {f"network.{name}": value.detach().cpu() for name, value in fitted.network.state_dict().items()}
+    tensors = {f"network.{name}": value for name, value in stored_weights(fitted.network).items()}
     tensors |= {f"scaler.{name}": torch.from_numpy(getattr(fitted.scaler, name)) for name in _SCALES}
     tensors["scales"] = torch.from_numpy(fitted.scales)
     context = fitted.context
@@ -214,7 +210,3 @@ def _context(
 def _tuples(config: dict[str, Any]) -> dict[str, Any]:
     """JSON's lists as the tuples that they were."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
-
-
-def _shallow(plan: NetworkPlan) -> dict[str, Any]:
-    return {field.name: getattr(plan, field.name) for field in fields(plan)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -340,30 +341,25 @@ class LanguageModel(Writes, Estimator):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save into a folder: config.json (with the vocabulary), model.safetensors, card.md.
 
+        Args:
+            path: the folder; made if need be.
+
         Raises:
             ArgumentError: it is a copy that `prepare` made.
             StoreError: it cannot be written.
         """
-        from gatewise.tasks.language.persistence import save_language_model
-
         self._require_fitted("fitted_")
         if not isinstance(self.fitted_.network.head, FullHead | AdaptiveHead):
             raise ArgumentError(
                 "save: this is a copy that prepare() made, of rounded weights; save the original"
             )
-        save_language_model(self, Path(path))
+        super().save(path)
 
     @classmethod
-    @no_type_check
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Load from a folder; nothing in it is executed or unpickled.
+    def _persistence(cls) -> tuple[Callable[..., None], Callable[..., Any]]:
+        from gatewise.tasks.language.persistence import load_language_model, save_language_model
 
-        Raises:
-            StoreError: the folder is no language model, torn, or written by a newer version.
-        """
-        from gatewise.tasks.language.persistence import load_language_model
-
-        return load_language_model(cls, Path(path))
+        return save_language_model, load_language_model
 
     def _scored(self, X: Any, dynamic: Any = None, statistics: Any = None) -> Scored:
         self._require_fitted("fitted_")
@@ -383,14 +379,9 @@ class LanguageModel(Writes, Estimator):
         return how, None if statistics is None else _opened(statistics)
 
     def _remember(self, result: FitResult) -> None:
-        self.fitted_ = result.fitted
+        self._remember_training(result)
         self.vocabulary_ = result.fitted.tokenizer.vocabulary
         self._ngrams: NGramModel | Path | None = result.ngrams
-        self.history_ = result.history.epochs
-        self.best_epoch_ = result.history.best_epoch
-        self.stopped_ = result.history.stopped
-        self.fit_seconds_ = result.seconds
-        self.validation_ = result.validation
 
 
 def _opened(texts: Any) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +10,6 @@ from torch import Tensor
 
 from gatewise.data.text import tokenizer_from_dict
 from gatewise.errors import StoreError
-from gatewise.spec import Program
 from gatewise.store import apply_tensors, atomic_write, load_model, pack_tensors, save_model, unpack_tensors
 from gatewise.store.documents import canonical_json, digest
 from gatewise.store.files import read_file
@@ -21,7 +18,16 @@ from gatewise.tasks.language.card import TextNotes, card_text
 from gatewise.tasks.language.fitted import Fitted
 from gatewise.tasks.language.network import LanguageNetwork, NetworkPlan
 from gatewise.tasks.language.ngrams import NGramModel
-from gatewise.tasks.stored import plain, restoring
+from gatewise.tasks.stored import (
+    give_found,
+    restored_parameters,
+    restored_plan,
+    restoring,
+    stored_found,
+    stored_parameters,
+    stored_plan,
+    stored_weights,
+)
 
 if TYPE_CHECKING:
     from gatewise.tasks.language.model import LanguageModel
@@ -29,9 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["KIND", "load_baseline", "load_language_model", "save_language_model"]
 
 KIND = "language-model"
-# Where it runs and how it tells of it is the loading side's business.
-_NOT_STORED = ("checkpoint_folder", "random_state", "cell", "device")
-_FOUND = ("history_", "best_epoch_", "stopped_", "fit_seconds_", "validation_")
 _TIED = ("head.weight", "embedding")
 _BASELINE = "baseline.safetensors"
 _MOST_BYTES = 2**34
@@ -48,21 +51,16 @@ def save_language_model(model: LanguageModel, path: Path, notes: TextNotes | Non
     """
     fitted = model.fitted_
     plan = fitted.network.plan
-    parameters = {name: value for name, value in model.get_params().items() if name not in _NOT_STORED}
-    parameters["cell"] = model.cell if isinstance(model.cell, str) else None
-    own = {field.name: getattr(plan, field.name) for field in fields(plan)}
     config: dict[str, Any] = {
-        "parameters": plain(parameters),
-        "network": plain(own | {"program": json.loads(plan.program.to_json())}),
+        "parameters": stored_parameters(model),
+        "network": stored_plan(plan),
         "tokenizer": fitted.tokenizer.to_dict(),
         "start": fitted.start,
-        "found": plain({name: getattr(model, name) for name in _FOUND}),
+        "found": stored_found(model),
     }
-    tensors = {
-        name: value.detach().cpu().contiguous().clone()
-        for name, value in fitted.network.state_dict().items()
-        if not (plan.tied and name == _TIED[0])
-    }
+    tensors = stored_weights(fitted.network)
+    if plan.tied:
+        tensors.pop(_TIED[0], None)
     save_model(path, kind=KIND, config=config, tensors=tensors, card=card_text(model, notes or TextNotes()))
     _save_baseline(model, path)
 
@@ -109,9 +107,8 @@ def _vocabulary_digest(fitted: Fitted) -> str:
 
 def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tensor], path: Path) -> Loaded:
     tokenizer = tokenizer_from_dict(config["tokenizer"])
-    stored = dict(config["network"])
-    program = Program.from_json(json.dumps(stored.pop("program")))
-    plan = NetworkPlan(program=program, **{**stored, "clusters": tuple(stored["clusters"])})
+    stored = restored_plan(config["network"])
+    plan = NetworkPlan(**{**stored, "clusters": tuple(stored["clusters"])})
     if plan.tokens != len(tokenizer.vocabulary):
         raise StoreError(
             f"{path} holds a vocabulary that does not match its model: the network knows {plan.tokens} tokens, the "
@@ -128,14 +125,11 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
     apply_tensors(network, tensors, source=path / "model.safetensors")
     if plan.clusters and not _is_order(network):
         raise StoreError(f"{path} is damaged: the adaptive softmax's order of tokens is none")
-    parameters = dict(config["parameters"])
-    parameters["cell"] = parameters["cell"] or program
-    model: Any = cls(**parameters)
+    model: Any = cls(**restored_parameters(config, plan.program))
     model.fitted_ = Fitted(network.eval(), tokenizer, start)
     model.vocabulary_ = tokenizer.vocabulary
     model._ngrams = path
-    for name in _FOUND:
-        setattr(model, name, config["found"][name])
+    give_found(model, config)
     return model  # type: ignore[no-any-return]
 
 

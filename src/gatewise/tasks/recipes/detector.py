@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Self
 
 import narwhals as nw
@@ -76,6 +75,8 @@ class RecordDetector(Estimator):
         >>> detector.fit(table).predict_proba(table).shape == (table.num_rows,)
         True
     """
+
+    _learned = "scorer_"
 
     @no_type_check
     def __init__(
@@ -223,29 +224,11 @@ class RecordDetector(Estimator):
             self.threshold_,
         )  # fmt: skip
 
-    @no_type_check
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Save into a folder: config.json, model.safetensors, card.md.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
-        from gatewise.tasks.recipes.persistence import save_detector
-
-        self._require_fitted("scorer_")
-        save_detector(self, Path(path))
-
     @classmethod
-    @no_type_check
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Load from a folder; nothing in it is executed or unpickled.
+    def _persistence(cls) -> tuple[Callable[..., None], Callable[..., Any]]:
+        from gatewise.tasks.recipes.persistence import load_detector, save_detector
 
-        Raises:
-            StoreError: the folder is no detector, torn, or written by a newer version.
-        """
-        from gatewise.tasks.recipes.persistence import load_detector
-
-        return load_detector(cls, Path(path))
+        return save_detector, load_detector
 
     def _check_parameters(self) -> None:
         for name, choices in (("rule", RULES), ("held_back", ("entities", "kinds"))):

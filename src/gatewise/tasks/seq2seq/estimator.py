@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -204,29 +202,11 @@ class SequenceToSequence(Estimator):
         self._require_fitted("fitted_")
         return self.fitted_.log_probs(*pairs_of(X, y))
 
-    @no_type_check
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Save into a folder: config.json, model.safetensors, card.md.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
-        from gatewise.tasks.seq2seq.persistence import save_pairs_model
-
-        self._require_fitted("fitted_")
-        save_pairs_model(self, Path(path))
-
     @classmethod
-    @no_type_check
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Load from a folder; nothing in it is executed or unpickled.
+    def _persistence(cls) -> tuple[Callable[..., None], Callable[..., Any]]:
+        from gatewise.tasks.seq2seq.persistence import load_pairs_model, save_pairs_model
 
-        Raises:
-            StoreError: the folder holds something else, is torn, or was written by a newer version.
-        """
-        from gatewise.tasks.seq2seq.persistence import load_pairs_model
-
-        return load_pairs_model(cls, Path(path))
+        return save_pairs_model, load_pairs_model
 
     def _manner(self, n_best: int = 1) -> Manner:
         """How targets are found, checked."""
@@ -254,12 +234,7 @@ class SequenceToSequence(Estimator):
         return found
 
     def _remember(self, result: FitResult) -> None:
-        self.fitted_ = result.fitted
-        self.history_ = result.history.epochs
-        self.best_epoch_ = result.history.best_epoch
-        self.stopped_ = result.history.stopped
-        self.fit_seconds_ = result.seconds
-        self.validation_ = result.validation
+        self._remember_training(result)
 
 
 def pairs_of(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> tuple[list[str], list[str]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,7 +9,6 @@ from torch import Tensor
 
 from gatewise.data.text import tokenizer_from_dict
 from gatewise.errors import StoreError
-from gatewise.spec import Program
 from gatewise.store import apply_tensors, load_model, save_model
 from gatewise.tasks.base import Estimator
 from gatewise.tasks.seq2seq.card import TextNotes, card_text
@@ -19,16 +16,22 @@ from gatewise.tasks.seq2seq.encoding import SPECIALS, Coder
 from gatewise.tasks.seq2seq.fitted import Fitted
 from gatewise.tasks.seq2seq.network import Seq2SeqNetwork
 from gatewise.tasks.seq2seq.plan import NetworkPlan
-from gatewise.tasks.stored import plain, restoring
+from gatewise.tasks.stored import (
+    give_found,
+    restored_parameters,
+    restored_plan,
+    restoring,
+    stored_found,
+    stored_parameters,
+    stored_plan,
+    stored_weights,
+)
 
 if TYPE_CHECKING:
     from gatewise.tasks.seq2seq.estimator import SequenceToSequence
 
 __all__ = ["load_pairs_model", "save_pairs_model"]
 
-# Where it runs and how it tells of it is the loading side's business.
-_NOT_STORED = ("checkpoint_folder", "random_state", "cell", "device")
-_FOUND = ("history_", "best_epoch_", "stopped_", "fit_seconds_", "validation_")
 Loaded = TypeVar("Loaded", bound=Estimator)
 
 
@@ -41,24 +44,18 @@ def save_pairs_model(model: SequenceToSequence, path: Path, notes: TextNotes | N
         notes: what the card says beside the settings: data, licence, test scores.
     """
     fitted = model.fitted_
-    parameters = {name: value for name, value in model.get_params().items() if name not in _NOT_STORED}
-    parameters["cell"] = model.cell if isinstance(model.cell, str) else None
-    plan = fitted.network.plan
-    own = {field.name: getattr(plan, field.name) for field in fields(plan)}
     coder = fitted.coder
     config: dict[str, Any] = {
-        "parameters": plain(parameters),
-        "network": plain(own | {"program": json.loads(plan.program.to_json())}),
+        "parameters": stored_parameters(model),
+        "network": stored_plan(fitted.network.plan),
         "source": coder.source.to_dict(),
         "target": None if coder.shared else coder.target.to_dict(),
         "lengths": [coder.max_source, coder.max_target],
         "lexicon": fitted.lexicon,
         "target_words": fitted.target_words,
-        "found": plain({name: getattr(model, name) for name in _FOUND}),
+        "found": stored_found(model),
     }
-    tensors = {
-        name: value.detach().cpu().contiguous().clone() for name, value in fitted.network.state_dict().items()
-    }
+    tensors = stored_weights(fitted.network)
     save_model(
         path, kind=model.KIND, config=config, tensors=tensors, card=card_text(model, notes or TextNotes())
     )
@@ -77,8 +74,7 @@ def load_pairs_model(cls: type[Loaded], path: Path) -> Loaded:
 
 
 def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tensor]) -> Loaded:
-    plan_config = dict(config["network"])
-    plan = NetworkPlan(program=Program.from_json(json.dumps(plan_config.pop("program"))), **plan_config)
+    plan = NetworkPlan(**restored_plan(config["network"]))
     source = tokenizer_from_dict(config["source"])
     target = source if config["target"] is None else tokenizer_from_dict(config["target"])
     if plan.shared is not (config["target"] is None):
@@ -96,10 +92,7 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
     most_read, most_said = (int(one) for one in config["lengths"])
     lexicon = {str(word): str(other) for word, other in config["lexicon"].items()}
     coder = Coder(source, target, plan.copy, most_read, most_said)
-    parameters = dict(config["parameters"])
-    parameters["cell"] = parameters["cell"] or plan.program
-    model = cls(**parameters)
+    model = cls(**restored_parameters(config, plan.program))
     model.fitted_ = Fitted(network, coder, lexicon, float(config["target_words"]))
-    for name in _FOUND:
-        setattr(model, name, config["found"][name])
+    give_found(model, config)
     return model

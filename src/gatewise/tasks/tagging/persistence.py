@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,10 +10,18 @@ import torch
 from torch import Tensor
 
 from gatewise.errors import StoreError
-from gatewise.spec import Program
 from gatewise.store import apply_tensors, load_model, save_model
 from gatewise.tasks.base import Estimator
-from gatewise.tasks.stored import plain, restoring
+from gatewise.tasks.stored import (
+    give_found,
+    restored_parameters,
+    restored_plan,
+    restoring,
+    stored_found,
+    stored_parameters,
+    stored_plan,
+    stored_weights,
+)
 from gatewise.tasks.tagging.baselines import Baselines
 from gatewise.tasks.tagging.card import TagNotes, card_text
 from gatewise.tasks.tagging.encoding import WordEncoder
@@ -30,9 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["KIND", "load_tagger", "save_tagger"]
 
 KIND = "tagger"
-# Where it runs, how it tells of it, and where vectors came from is the loading side's business.
-_NOT_STORED = ("checkpoint_folder", "random_state", "cell", "device", "vectors")
-_FOUND = ("history_", "best_epoch_", "stopped_", "fit_seconds_", "validation_")
 _LINEAR = "baseline."
 Loaded = TypeVar("Loaded", bound=Estimator)
 
@@ -62,14 +65,11 @@ def load_tagger(cls: type[Loaded], path: Path) -> Loaded:
 
 def _stored(tagger: SequenceTagger) -> tuple[dict[str, Any], dict[str, Tensor]]:
     fitted = tagger.fitted_
-    parameters = {name: value for name, value in tagger.get_params().items() if name not in _NOT_STORED}
-    parameters["cell"] = tagger.cell if isinstance(tagger.cell, str) else None
-    plan = fitted.network.plan
-    own = {field.name: getattr(plan, field.name) for field in fields(plan)}
     linear, arrays = (None, {}) if fitted.baselines.linear is None else fitted.baselines.linear.parts()
     config: dict[str, Any] = {
-        "parameters": plain(parameters),
-        "network": plain(own | {"program": json.loads(plan.program.to_json())}),
+        # Where vectors came from is the loading side's business.
+        "parameters": stored_parameters(tagger, "vectors"),
+        "network": stored_plan(fitted.network.plan),
         "encoder": fitted.encoder.to_dict(),
         "tags": list(fitted.tags),
         "scheme": fitted.scheme,
@@ -83,17 +83,15 @@ def _stored(tagger: SequenceTagger) -> tuple[dict[str, Any], dict[str, Tensor]]:
             "linear": linear,
         },
         "vectors": None if tagger.vectors_ is None else tagger.vectors_.to_dict(),
-        "found": plain({name: getattr(tagger, name) for name in _FOUND}),
+        "found": stored_found(tagger),
     }
-    state = fitted.network.state_dict()
-    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
-    return config, tensors | {_LINEAR + name: torch.from_numpy(one.copy()) for name, one in arrays.items()}
+    return config, stored_weights(fitted.network) | {
+        _LINEAR + name: torch.from_numpy(one.copy()) for name, one in arrays.items()
+    }
 
 
 def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tensor], path: Path) -> Loaded:
-    own = dict(config["network"])
-    program = Program.from_json(json.dumps(own.pop("program")))
-    plan = TaggerPlan(program=program, **own)
+    plan = TaggerPlan(**restored_plan(config["network"]))
     encoder = WordEncoder.from_dict(config["encoder"])
     _check_sizes(plan, encoder, config, path)
     network = TaggerNetwork(plan, constraints(config["tags"], config["coding"]))
@@ -114,9 +112,7 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
         network, encoder, tuple(config["tags"]), config["scheme"], config["coding"], intents,
         tuple(config["known"]), baselines,
     )  # fmt: skip
-    parameters = dict(config["parameters"])
-    parameters["cell"] = parameters["cell"] or program
-    tagger = cls(**parameters)
+    tagger = cls(**restored_parameters(config, plan.program))
     tagger.fitted_ = fitted
     tagger.classes_ = np.array(fitted.tags)
     tagger.intents_ = intents
@@ -125,8 +121,7 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
     tagger.vectors_ = None
     if vectors is not None:
         tagger.vectors_ = FoundVectors(**{**vectors, "missing": tuple(vectors["missing"])})
-    for name in _FOUND:
-        setattr(tagger, name, config["found"][name])
+    give_found(tagger, config)
     return tagger
 
 

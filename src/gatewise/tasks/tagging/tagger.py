@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -262,30 +261,11 @@ class SequenceTagger(Estimator):
         gold = Said(data.tags, data.intents)  # type: ignore[arg-type]
         return judge_tags(data.tokens, gold, methods, model=model, spanned=fitted.spanned, known=fitted.known)
 
-    @no_type_check
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Save into a folder: config.json, model.safetensors, card.md.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
-        from gatewise.tasks.tagging.persistence import save_tagger
-
-        self._require_fitted("fitted_")
-        save_tagger(self, Path(path))
-
     @classmethod
-    @no_type_check
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Load from a folder; nothing in it is executed or unpickled.
+    def _persistence(cls) -> tuple[Callable[..., None], Callable[..., Any]]:
+        from gatewise.tasks.tagging.persistence import load_tagger, save_tagger
 
-        Raises:
-            StoreError: the folder is no tagger, torn, its vocabulary does not match its weights, or it was written by
-                a newer version.
-        """
-        from gatewise.tasks.tagging.persistence import load_tagger
-
-        return load_tagger(cls, Path(path))
+        return save_tagger, load_tagger
 
     def _fitted(self) -> Any:
         self._require_fitted("fitted_")
@@ -329,17 +309,12 @@ class SequenceTagger(Estimator):
                 )
 
     def _remember(self, result: FitResult) -> None:
+        self._remember_training(result)
         fitted = result.fitted
-        self.fitted_ = fitted
         self.classes_ = np.array(fitted.tags)
         self.intents_ = fitted.intents
         self.scheme_ = fitted.scheme
         self.vectors_ = result.vectors
-        self.history_ = result.history.epochs
-        self.best_epoch_ = result.history.best_epoch
-        self.stopped_ = result.history.stopped
-        self.fit_seconds_ = result.seconds
-        self.validation_ = result.validation
 
 
 def _sentences(X: Any) -> list[list[str]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -276,30 +275,11 @@ class TextClassifier(ClassifierMixin, Estimator):
             targets = np.repeat(_codes(np.array([target]), self.classes_, "target"), len(texts))
         return [fitted.attribution(own, int(one)) for own, one in zip(words, targets, strict=True)]
 
-    @no_type_check
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Save into a folder: config.json, model.safetensors, card.md.
-
-        Raises:
-            StoreError: it cannot be written.
-        """
-        from gatewise.tasks.text_classification.persistence import save_text
-
-        self._require_fitted("fitted_")
-        save_text(self, Path(path))
-
     @classmethod
-    @no_type_check
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Load from a folder; nothing in it is executed or unpickled.
+    def _persistence(cls) -> tuple[Callable[..., None], Callable[..., Any]]:
+        from gatewise.tasks.text_classification.persistence import load_text, save_text
 
-        Raises:
-            StoreError: the folder is no text classifier, torn, its vocabulary does not match its weights, or it was
-                written by a newer version.
-        """
-        from gatewise.tasks.text_classification.persistence import load_text
-
-        return load_text(cls, Path(path))
+        return save_text, load_text
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn's own tools are told of this estimator."""
@@ -313,15 +293,10 @@ class TextClassifier(ClassifierMixin, Estimator):
         return self.fitted_
 
     def _remember(self, result: TextFit, classes: NDArray[Any]) -> None:
-        self.fitted_ = result.fitted
+        self._remember_training(result)
         self.classes_ = classes
         self.temperature_ = result.fitted.temperature
         self.vectors_ = result.vectors
-        self.history_ = result.history.epochs
-        self.best_epoch_ = result.history.best_epoch
-        self.stopped_ = result.history.stopped
-        self.fit_seconds_ = result.seconds
-        self.validation_ = result.validation
 
 
 def _texts(X: Any) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,11 +11,19 @@ from torch import Tensor
 
 from gatewise.data.text.tokens import WordTokenizer, tokenizer_from_dict
 from gatewise.errors import StoreError
-from gatewise.spec import Program
 from gatewise.store import apply_tensors, load_model, save_model
 from gatewise.tasks.base import Estimator
 from gatewise.tasks.language.network import NetworkPlan as LanguagePlan
-from gatewise.tasks.stored import plain, restoring
+from gatewise.tasks.stored import (
+    give_found,
+    restored_parameters,
+    restored_plan,
+    restoring,
+    stored_found,
+    stored_parameters,
+    stored_plan,
+    stored_weights,
+)
 from gatewise.tasks.tagging.vectors import FoundVectors
 from gatewise.tasks.text_classification.card import TextNotes, card_text
 from gatewise.tasks.text_classification.finetuning import FineTunedNetwork, FineTunedPlan
@@ -31,8 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["KIND", "load_text", "save_text"]
 
 KIND = "text-classifier"
-_NOT_STORED = ("checkpoint_folder", "random_state", "cell", "device", "vectors", "language_model")
-_FOUND = ("history_", "best_epoch_", "stopped_", "fit_seconds_", "validation_")
 Loaded = TypeVar("Loaded", bound=Estimator)
 
 
@@ -62,17 +66,14 @@ def load_text(cls: type[Loaded], path: Path) -> Loaded:
 
 def _stored(classifier: TextClassifier) -> tuple[dict[str, Any], dict[str, Tensor]]:
     fitted = classifier.fitted_
-    parameters = {name: value for name, value in classifier.get_params().items() if name not in _NOT_STORED}
-    parameters["cell"] = classifier.cell if isinstance(classifier.cell, str) else None
-    state = fitted.network.state_dict()
-    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
+    tensors = stored_weights(fitted.network)
     baselines = []
     for number, (name, baseline) in enumerate(fitted.baselines.items()):
         config, arrays = baseline.model.parts()
         baselines.append({"name": name, "temperature": baseline.temperature, "model": config})
         tensors |= {f"baseline{number}.{key}": torch.from_numpy(one.copy()) for key, one in arrays.items()}
     return {
-        "parameters": plain(parameters),
+        "parameters": stored_parameters(classifier, "vectors", "language_model"),
         "network": _plan_config(fitted.network.plan),
         "tokenizer": fitted.tokenizer.to_dict(),
         "max_length": fitted.max_length,
@@ -81,29 +82,22 @@ def _stored(classifier: TextClassifier) -> tuple[dict[str, Any], dict[str, Tenso
         "shares": fitted.shares.tolist(),
         "baselines": baselines,
         "vectors": None if classifier.vectors_ is None else classifier.vectors_.to_dict(),
-        "found": plain({name: getattr(classifier, name) for name in _FOUND}),
+        "found": stored_found(classifier),
     }, tensors
 
 
 def _plan_config(plan: TextPlan | FineTunedPlan) -> dict[str, Any]:
     """A network's sizes as JSON; a language model's by themselves."""
     if isinstance(plan, FineTunedPlan):
-        return {"language": _flat(plan.language), "classes": plan.classes, "dropout": plan.dropout}
-    return _flat(plan)
-
-
-def _flat(plan: TextPlan | LanguagePlan) -> dict[str, Any]:
-    own = {field.name: getattr(plan, field.name) for field in fields(plan)}
-    found: dict[str, Any] = plain(own | {"program": json.loads(plan.program.to_json())})
-    return found
+        return {"language": stored_plan(plan.language), "classes": plan.classes, "dropout": plan.dropout}
+    return stored_plan(plan)
 
 
 def _plan(stored: dict[str, Any]) -> TextPlan | FineTunedPlan:
-    own = dict(stored.get("language", stored))
-    program = Program.from_json(json.dumps(own.pop("program")))
+    own = restored_plan(stored.get("language", stored))
     if "language" not in stored:
-        return TextPlan(program=program, **own)
-    language = LanguagePlan(program=program, **{**own, "clusters": tuple(own["clusters"])})
+        return TextPlan(**own)
+    language = LanguagePlan(**{**own, "clusters": tuple(own["clusters"])})
     return FineTunedPlan(language, int(stored["classes"]), float(stored["dropout"]))
 
 
@@ -130,9 +124,7 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
     network = FineTunedNetwork(plan) if isinstance(plan, FineTunedPlan) else TextNetwork(plan)
     apply_tensors(network, tensors, source="model.safetensors")
     network.eval()
-    parameters = dict(config["parameters"])
-    parameters["cell"] = parameters["cell"] or plan.program
-    classifier = cls(**parameters)
+    classifier = cls(**restored_parameters(config, plan.program))
     classifier.fitted_ = FittedText(
         network, tokenizer, int(config["max_length"]), tuple(map(str, config["classes"])),
         float(config["temperature"]), np.array(config["shares"], dtype=np.float64), baselines,
@@ -143,6 +135,5 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
     classifier.vectors_ = None
     if vectors is not None:
         classifier.vectors_ = FoundVectors(**{**vectors, "missing": tuple(vectors["missing"])})
-    for name in _FOUND:
-        setattr(classifier, name, config["found"][name])
+    give_found(classifier, config)
     return classifier
