@@ -18,12 +18,13 @@ import torch
 import torch.nn.functional as F
 
 from gatewise import cells
+from gatewise.nn.dropout import locked_dropout
 from gatewise.tasks import LanguageModel
 from gatewise.tasks.language import options as language_options
 from gatewise.tasks.language.dynamic import Dynamic, dynamic_log_probabilities, gradient_scales
 from gatewise.tasks.language.heads import AdaptiveHead
 from gatewise.tasks.language.network import LanguageNetwork, NetworkPlan
-from gatewise.tasks.language.regularisation import embed, locked_dropout, slowness_penalty
+from gatewise.tasks.language.regularisation import embed, slowness_penalty
 from gatewise.tasks.language.scoring import log_probabilities, mean_loss
 from gatewise.tasks.language.training import LanguageObjective, WindowSource
 from tests.tasks.language.corpus import FAST, fitted, text

@@ -11,9 +11,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gatewise.nn import Recurrent, RecurrentState
+from gatewise.nn.dropout import locked_dropout
 from gatewise.spec import Program
 from gatewise.tasks.language.heads import AdaptiveHead, FullHead
-from gatewise.tasks.language.regularisation import embed, locked_dropout
+from gatewise.tasks.language.regularisation import embed
 
 __all__ = ["LanguageNetwork", "NetworkPlan", "States", "select_states"]
 

@@ -1,4 +1,4 @@
-"""Dropout as the AWD-LSTM has it: one mask for all steps of a window, and whole words of the embedding.
+"""What the AWD-LSTM adds to a loss and drops of an embedding; its other dropout is `gatewise.nn.dropout`.
 
 References:
     Gal & Ghahramani 2016, "A theoretically grounded application of dropout in recurrent neural networks"; Merity,
@@ -12,25 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["activation_penalty", "embed", "locked_dropout", "slowness_penalty"]
-
-
-def locked_dropout(
-    x: Float[Tensor, "time batch features"], rate: float, training: bool
-) -> Float[Tensor, "time batch features"]:
-    """Drop the same features of a sequence at every step (Gal & Ghahramani 2016).
-
-    Args:
-        x: (time, batch, features).
-        rate: probability of dropping, 0 to 1 (exclusive).
-        training: whether anything is dropped at all.
-
-    Returns:
-        (time, batch, features), kept features scaled so that the mean stays.
-    """
-    if not training or rate == 0.0:
-        return x
-    return x * F.dropout(x.new_ones(1, *x.shape[1:]), rate)
+__all__ = ["activation_penalty", "embed", "slowness_penalty"]
 
 
 def embed(

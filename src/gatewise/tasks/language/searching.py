@@ -1,8 +1,8 @@
-"""The most probable text after a prompt, by beam search over `network.step`."""
+"""The most probable text after a prompt, by the search of `gatewise.decode`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,21 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gatewise.decode import Limits, Step, beam_search
 from gatewise.tasks.language.fitted import Fitted
 from gatewise.tasks.language.generation import Writing, banned_tokens, read_prompt
-from gatewise.tasks.language.network import select_states
+from gatewise.tasks.language.network import States, select_states
 from gatewise.tasks.language.stopping import Stopper
 
 __all__ = ["allowed_logs", "search_text"]
-
-
-@dataclass(frozen=True)
-class _Hypothesis:
-    """A text that is being searched: its tokens, the logarithm of their probability, and where it stopped."""
-
-    tokens: tuple[int, ...]
-    log: float
-    stopped: bool = False
 
 
 def search_text(fitted: Fitted, prompt: str, writing: Writing, beams: int) -> str:
@@ -39,34 +31,37 @@ def search_text(fitted: Fitted, prompt: str, writing: Writing, beams: int) -> st
         writing: how far; its choice and seed are not used.
         beams: how many texts are kept at each step, at least 1.
     """
-    output, states = read_prompt(fitted, prompt)
-    banned = banned_tokens(fitted)
-    kept, finished = [_Hypothesis((), 0.0)], []
-    for _ in range(writing.max_tokens):
-        logs = allowed_logs(fitted, output, banned)
-        totals = np.array([one.log for one in kept])[:, None] + logs
-        best = _largest(totals.ravel(), beams)
-        grown, origins = [], []
-        for place in best.tolist():
-            origin, token = divmod(place, totals.shape[1])
-            one = _Hypothesis((*kept[origin].tokens, token), float(totals[origin, token]))
-            if _stops(fitted, prompt, one.tokens, writing):
-                finished.append(_Hypothesis(one.tokens, one.log, stopped=True))
-            else:
-                grown.append(one)
-                origins.append(origin)
-        # What goes on can only become less probable.
-        least = max((one.log for one in finished), default=-np.inf)
-        going = [place for place, one in enumerate(grown) if one.log > least]
-        kept = [grown[place] for place in going]
-        if not kept or len(kept[0].tokens) == writing.max_tokens:
-            break
-        states = select_states(states, [origins[place] for place in going])
-        tokens = torch.tensor([one.tokens[-1] for one in kept], device=fitted.device)
-        with torch.inference_mode():
-            output, states = fitted.network.step(tokens, states)
-    winner = max([*kept, *finished], key=lambda one: one.log)
-    return _text(fitted, prompt, winner.tokens, writing)[0]
+    if writing.max_tokens == 0:
+        return ""
+
+    def ends(tokens: Sequence[int]) -> bool:
+        return bool(writing.stops) and _text(fitted, prompt, tokens, writing)[1]
+
+    model = _AfterPrompt(fitted, read_prompt(fitted, prompt))
+    # What stands before the first token has been read: it is no token for the search.
+    start = torch.zeros(1, dtype=torch.int64, device=fitted.device)
+    found = beam_search(model, start, None, Limits(writing.max_tokens), beam_size=beams, ends=ends)
+    return _text(fitted, prompt, found[0][0].tokens, writing)[0]
+
+
+class _AfterPrompt:
+    """The model as a search asks it (see `gatewise.decode.StepModel`); its first step is that of the prompt."""
+
+    def __init__(self, fitted: Fitted, begun: tuple[Tensor, States]) -> None:
+        self._fitted, self._begun, self._banned = fitted, begun, banned_tokens(fitted)
+
+    def step(self, tokens: Tensor, state: States | None) -> Step:
+        """Log-probabilities after one more token of each row, and the states."""
+        if state is None:
+            output, state = self._begun
+        else:
+            with torch.inference_mode():
+                output, state = self._fitted.network.step(tokens, state)
+        return Step(torch.from_numpy(allowed_logs(self._fitted, output, self._banned)), state)
+
+    def select(self, state: States, rows: Tensor) -> States:
+        """The states of chosen rows."""
+        return select_states(state, rows.flatten())
 
 
 def allowed_logs(fitted: Fitted, output: Tensor, banned: Any) -> NDArray[np.float64]:
@@ -78,22 +73,7 @@ def allowed_logs(fitted: Fitted, output: Tensor, banned: Any) -> NDArray[np.floa
     return logs
 
 
-def _largest(values: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """Places of the largest finite values, the largest first; of equal ones the first."""
-    if count < len(values):
-        least = np.partition(values, len(values) - count)[len(values) - count]
-        places = np.flatnonzero(values >= least)
-    else:
-        places = np.arange(len(values))
-    places = places[np.isfinite(values[places])]
-    return places[np.argsort(-values[places], kind="stable")][:count]
-
-
-def _stops(fitted: Fitted, prompt: str, tokens: tuple[int, ...], writing: Writing) -> bool:
-    return bool(writing.stops) and _text(fitted, prompt, tokens, writing)[1]
-
-
-def _text(fitted: Fitted, prompt: str, tokens: tuple[int, ...], writing: Writing) -> tuple[str, bool]:
+def _text(fitted: Fitted, prompt: str, tokens: Sequence[int], writing: Writing) -> tuple[str, bool]:
     """The text of tokens up to a stop string, and whether there is one."""
     joiner, stopper = fitted.tokenizer.joiner(prompt), Stopper(writing.stops)
     text = "".join([stopper.push(joiner.push(token)) for token in tokens])

@@ -14,11 +14,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gatewise.nn import CRF, Recurrent
+from gatewise.nn.dropout import locked_dropout
 from gatewise.spec import Program
 from gatewise.tasks.classify.pooling import AttentionPooling, valid_steps
 from gatewise.tasks.tagging.encoding import SHAPES
 
-__all__ = ["CHARACTERS", "HEADS", "LockedDropout", "TaggerNetwork", "TaggerPlan"]
+__all__ = ["CHARACTERS", "HEADS", "TaggerNetwork", "TaggerPlan"]
 
 CHARACTERS = ("cnn", "lstm", "none")
 HEADS = ("crf", "softmax")
@@ -58,25 +59,6 @@ class TaggerPlan:
     engine: str
 
 
-class LockedDropout(nn.Module):
-    """Dropout with one mask for all steps of a sequence (Gal & Ghahramani 2016), in training.
-
-    Args:
-        rate: probability in 0 to 1 (exclusive).
-    """
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-
-    def forward(self, steps: Float[Tensor, "time batch width"]) -> Float[Tensor, "time batch width"]:
-        """Drop features of whole sequences."""
-        if not self.training or self.rate == 0:
-            return steps
-        keep = torch.empty_like(steps[:1]).bernoulli_(1 - self.rate) / (1 - self.rate)
-        return steps * keep
-
-
 class TaggerNetwork(nn.Module):
     """Scores of each tag at each step, and of each intent.
 
@@ -92,7 +74,6 @@ class TaggerNetwork(nn.Module):
         self.shapes = nn.Embedding(len(SHAPES) + 1, _SHAPE_WIDTH, padding_idx=0)
         self.characters = None if plan.characters == "none" else CharacterEncoder(plan)
         width = plan.word_size + _SHAPE_WIDTH + (plan.character_size if self.characters is not None else 0)
-        self.dropout = LockedDropout(plan.dropout)
         self.recurrent = _recurrent(plan, width, plan.hidden_size, plan.num_layers)
         size = _output_width(self.recurrent, width)
         self.out = nn.Linear(size, plan.tags)
@@ -118,8 +99,9 @@ class TaggerNetwork(nn.Module):
         parts = [self.words(batch["words"]), self.shapes(batch["shapes"])]
         if self.characters is not None:
             parts.append(self.characters(batch))
-        steps = self.dropout(torch.cat(parts, dim=-1))
-        steps = self.dropout(self.recurrent(steps, lengths=lengths)[0])
+        rate = self.plan.dropout
+        steps = locked_dropout(torch.cat(parts, dim=-1), rate, self.training)
+        steps = locked_dropout(self.recurrent(steps, lengths=lengths)[0], rate, self.training)
         scores = self.out(steps)
         if self.pool is None or self.intent is None:
             return scores, None

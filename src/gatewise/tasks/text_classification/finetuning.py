@@ -17,10 +17,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from gatewise import train
+from gatewise.nn.dropout import locked_dropout
 from gatewise.tasks.classify.pooling import LastPooling, MeanPooling
 from gatewise.tasks.language.network import LanguageNetwork
 from gatewise.tasks.language.network import NetworkPlan as LanguagePlan
-from gatewise.tasks.language.regularisation import locked_dropout
 from gatewise.tasks.text_classification.network import MaxPooling, TextReader
 
 __all__ = ["FineTunedNetwork", "FineTunedPlan", "fit_in_stages"]

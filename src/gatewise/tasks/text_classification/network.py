@@ -11,9 +11,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from gatewise.nn import Recurrent
+from gatewise.nn.dropout import locked_dropout
 from gatewise.spec import Program
 from gatewise.tasks.classify.pooling import AttentionPooling, LastPooling, MeanPooling, valid_steps
-from gatewise.tasks.tagging.network import LockedDropout
 
 __all__ = ["POOLINGS", "MaxPooling", "TextNetwork", "TextPlan", "TextReader"]
 
@@ -107,7 +107,6 @@ class TextNetwork(TextReader):
         with torch.no_grad():
             size = int(self.recurrent.eval()(torch.zeros(1, 1, plan.word_size))[0].shape[-1])
         self.recurrent.train()
-        self.locked = LockedDropout(plan.dropout)
         self.dropout = nn.Dropout(plan.dropout)
         self.pool: nn.Module
         if plan.pooling == "last":
@@ -126,5 +125,6 @@ class TextNetwork(TextReader):
         self, vectors: Float[Tensor, "time batch width"], lengths: Int64[Tensor, " batch"]
     ) -> Float[Tensor, "batch classes"]:
         """Logits of words that are already vectors: what attributions look at."""
-        steps = self.recurrent(self.locked(vectors), lengths=lengths)[0]
-        return self.out(self.dropout(self.pool(self.locked(steps), lengths)))
+        rate = self.plan.dropout
+        steps = self.recurrent(locked_dropout(vectors, rate, self.training), lengths=lengths)[0]
+        return self.out(self.dropout(self.pool(locked_dropout(steps, rate, self.training), lengths)))
