@@ -26,6 +26,7 @@ from gatewise.cli.source import without
 from gatewise.data import read_table, write_table
 from gatewise.data.files import csv_bytes
 from gatewise.errors import DataError
+from gatewise.report.page import picture_png
 from gatewise.store import atomic_write
 from gatewise.tasks import SequenceClassifier
 from gatewise.tasks.classify import ClassEvaluation, figures
@@ -33,7 +34,6 @@ from gatewise.tasks.classify.card import ClassNotes
 from gatewise.tasks.classify.persistence import save_classifier
 from gatewise.tasks.classify.report import report_html
 from gatewise.tasks.classify.splits import hold_out
-from gatewise.tasks.page import picture_png
 
 __all__ = ["ClassifyColumns", "evaluate_classifier", "fit_classify", "predict_classes"]
 

@@ -18,12 +18,12 @@ from gatewise.data import Panel, panel_from_frame
 from gatewise.data.frames import open_frame, stamp_values
 from gatewise.data.frequency import parse_frequency, parse_stamp, show_stamp
 from gatewise.errors import DataError
+from gatewise.report.page import picture_png
 from gatewise.store import atomic_write
 from gatewise.tasks import Forecaster
 from gatewise.tasks.forecast import figures
 from gatewise.tasks.forecast.persistence import save_forecaster
 from gatewise.tasks.forecast.report import report_html, short_label
-from gatewise.tasks.page import picture_png
 
 __all__ = ["fit_forecast"]
 

@@ -181,9 +181,9 @@ def _fit(
 
 def _write(classifier: TextClassifier, notes: TextNotes, texts: list[str], out: Path, begun: float) -> None:
     """Model, report and numbers."""
+    from gatewise.report.page import picture_png
     from gatewise.store import atomic_write
     from gatewise.tasks.classify import figures
-    from gatewise.tasks.page import picture_png
     from gatewise.tasks.text_classification.persistence import save_text
     from gatewise.tasks.text_classification.report import report_html
 

@@ -61,8 +61,8 @@ def write_metrics(
         ascii_only: whether other signs are written by their codes.
         **further: how the training went, and numbers that only this kind of model has.
     """
+    from gatewise.report.environment import environment
     from gatewise.store import atomic_write
-    from gatewise.tasks.environment import environment
 
     numbers = {
         **evaluation.to_dict(),

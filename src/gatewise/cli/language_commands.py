@@ -21,6 +21,7 @@ from gatewise.cli.frame import (
 from gatewise.cli.run_folder import RunFolder
 from gatewise.data.text import read_text
 from gatewise.errors import ArgumentError
+from gatewise.report.page import picture_png
 from gatewise.store import atomic_write
 from gatewise.tasks import LanguageModel
 from gatewise.tasks.language import figures
@@ -29,7 +30,6 @@ from gatewise.tasks.language.evaluation import TextEvaluation
 from gatewise.tasks.language.fitting import split_text
 from gatewise.tasks.language.persistence import save_language_model
 from gatewise.tasks.language.report import report_html
-from gatewise.tasks.page import picture_png
 
 __all__ = ["TextFiles", "evaluate_language_model", "fit_language", "write_text"]
 

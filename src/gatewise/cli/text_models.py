@@ -24,8 +24,8 @@ from gatewise.cli.frame import (
 from gatewise.cli.run_folder import RunFolder
 from gatewise.data.text.pairs import SOURCE, TARGET, read_column, read_pairs
 from gatewise.errors import DataError
+from gatewise.report.page import picture_png
 from gatewise.store import atomic_write
-from gatewise.tasks.page import picture_png
 from gatewise.tasks.seq2seq import Summarizer, Translator, figures
 from gatewise.tasks.seq2seq.card import TextNotes
 from gatewise.tasks.seq2seq.estimator import SequenceToSequence

@@ -24,7 +24,7 @@ from gatewise.tasks.anomaly.vus import vus_pr
 if TYPE_CHECKING:
     from gatewise.tasks.anomaly.detector import AnomalyDetector
 
-from gatewise.tasks.text_table import aligned
+from gatewise.report.text_table import aligned
 
 __all__ = ["Evaluation", "Measures", "evaluate", "table_rows"]
 

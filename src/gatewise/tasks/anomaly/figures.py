@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from gatewise.data.frequency import StampKind
+from gatewise.report.canvas import INK, MODEL, STYLE
 from gatewise.tasks.anomaly.evaluation import Evaluation
 from gatewise.tasks.anomaly.fitted import Judged
 from gatewise.tasks.anomaly.labels import spans_of
-from gatewise.tasks.canvas import INK, MODEL, STYLE
 
 __all__ = ["plot_closeup", "plot_measures", "plot_scores", "plot_series", "strangest_spans"]
 

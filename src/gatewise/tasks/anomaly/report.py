@@ -9,12 +9,12 @@ import numpy as np
 
 import gatewise
 from gatewise.data.frequency import show_stamp
+from gatewise.report.environment import environment
+from gatewise.report.learning_curve import plot_training
+from gatewise.report.page import definitions, page, picture, section, table
 from gatewise.tasks.anomaly import figures
 from gatewise.tasks.anomaly.card import METHOD_WORDS, CardNotes, threshold_words
 from gatewise.tasks.anomaly.evaluation import Evaluation, table_rows
-from gatewise.tasks.environment import environment
-from gatewise.tasks.learning_curve import plot_training
-from gatewise.tasks.page import definitions, page, picture, section, table
 
 if TYPE_CHECKING:
     from gatewise.tasks.anomaly.detector import AnomalyDetector

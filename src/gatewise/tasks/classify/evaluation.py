@@ -12,8 +12,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from sklearn import metrics
 
+from gatewise.report.text_table import aligned
 from gatewise.tasks.classify.calibration import reliability
-from gatewise.tasks.text_table import aligned
 
 __all__ = ["MAJORITY", "ClassEvaluation", "Scores", "judge", "score"]
 

@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn import metrics
 
-from gatewise.tasks.canvas import GRID, INK, LINE, MODEL, OTHERS, canvas
+from gatewise.report.canvas import GRID, INK, LINE, MODEL, OTHERS, canvas
+from gatewise.report.learning_curve import draw_losses
 from gatewise.tasks.classify.calibration import reliability
 from gatewise.tasks.classify.evaluation import ClassEvaluation
-from gatewise.tasks.learning_curve import draw_losses
 
 __all__ = ["plot_confusion", "plot_precision_recall", "plot_reliability", "plot_training"]
 

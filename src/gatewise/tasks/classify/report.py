@@ -6,11 +6,11 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import gatewise
+from gatewise.report.environment import environment
+from gatewise.report.page import definitions, page, picture, section, table
 from gatewise.tasks.classify import figures
 from gatewise.tasks.classify.card import ClassNotes, card_text, input_words, model_words, training_words
 from gatewise.tasks.classify.evaluation import MAJORITY, ClassEvaluation, table_rows
-from gatewise.tasks.environment import environment
-from gatewise.tasks.page import definitions, page, picture, section, table
 
 if TYPE_CHECKING:
     from gatewise.tasks.classify.classifier import SequenceClassifier

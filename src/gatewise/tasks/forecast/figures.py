@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gatewise.data import Panel
 from gatewise.data.frequency import DAY, StampKind, show_stamp
-from gatewise.tasks.canvas import GRID, INK, MODEL, MUTED, canvas
+from gatewise.report.canvas import GRID, INK, MODEL, MUTED, canvas
 from gatewise.tasks.forecast.evaluation import LINEAR, NAIVE, NAIVE2, SEASONAL, BackTest, Evaluation
 from gatewise.tasks.forecast.selection import Choice, chained_windows, chosen_windows, window_errors
 

@@ -9,13 +9,13 @@ import numpy as np
 
 import gatewise
 from gatewise.data.frequency import show_stamp
-from gatewise.tasks.environment import environment
+from gatewise.report.environment import environment
+from gatewise.report.learning_curve import plot_training
+from gatewise.report.page import definitions, page, picture, section, table
 from gatewise.tasks.forecast import figures
 from gatewise.tasks.forecast.card import CardNotes, table_rows
 from gatewise.tasks.forecast.evaluation import NAIVE, SEASONAL, Evaluation
 from gatewise.tasks.forecast.selection import window_errors
-from gatewise.tasks.learning_curve import plot_training
-from gatewise.tasks.page import definitions, page, picture, section, table
 
 if TYPE_CHECKING:
     from gatewise.tasks.forecast.forecaster import Forecaster

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewise.errors import DataError
+from gatewise.report.text_table import aligned
 from gatewise.tasks.language.dynamic import Dynamic
 from gatewise.tasks.language.fitted import Fitted, texts_of
 from gatewise.tasks.language.ngrams import NGramModel, unigram_logs
 from gatewise.tasks.language.scoring import log_probabilities
-from gatewise.tasks.text_table import aligned
 
 __all__ = ["DYNAMIC", "UNIGRAM", "Surprise", "TextEvaluation", "TextScore", "evaluate_text", "table_rows"]
 

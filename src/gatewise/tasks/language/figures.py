@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from gatewise.tasks.canvas import INK, LINE, MODEL, MUTED, OTHERS, canvas
+from gatewise.report.canvas import INK, LINE, MODEL, MUTED, OTHERS, canvas
 from gatewise.tasks.language.evaluation import Surprise, TextEvaluation
 
 __all__ = ["plot_by_count", "plot_scores", "plot_surprises", "plot_training"]

@@ -7,11 +7,11 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import gatewise
-from gatewise.tasks.environment import environment
+from gatewise.report.environment import environment
+from gatewise.report.page import definitions, page, picture, section, table
 from gatewise.tasks.language import figures
 from gatewise.tasks.language.card import TextNotes, card_text, model_words, training_words
 from gatewise.tasks.language.evaluation import TextEvaluation, table_rows
-from gatewise.tasks.page import definitions, page, picture, section, table
 
 if TYPE_CHECKING:
     from gatewise.tasks.language.model import LanguageModel

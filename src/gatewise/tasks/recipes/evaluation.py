@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from sklearn import metrics
 
+from gatewise.report.text_table import aligned
 from gatewise.tasks.recipes.thresholds import costs
-from gatewise.tasks.text_table import aligned
 
 __all__ = ["ALWAYS", "NEVER", "AlarmScores", "RecordEvaluation", "measure_alarms", "verdict_of"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn import metrics
 
-from gatewise.tasks.canvas import GRID, INK, LINE, MODEL, MUTED, OTHERS, canvas
+from gatewise.report.canvas import GRID, INK, LINE, MODEL, MUTED, OTHERS, canvas
 from gatewise.tasks.recipes.evaluation import ALWAYS, NEVER, RecordEvaluation
 from gatewise.tasks.recipes.thresholds import cost_curve
 

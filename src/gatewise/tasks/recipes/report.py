@@ -6,10 +6,10 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import gatewise
+from gatewise.report.environment import environment
+from gatewise.report.page import definitions, page, picture, section, table
 from gatewise.tasks.classify.card import input_words, model_words, training_words
 from gatewise.tasks.classify.figures import plot_training
-from gatewise.tasks.environment import environment
-from gatewise.tasks.page import definitions, page, picture, section, table
 from gatewise.tasks.recipes import figures
 from gatewise.tasks.recipes.card import RecordNotes, card_text, kind_words, reading_words, rule_words
 from gatewise.tasks.recipes.evaluation import ALWAYS, NEVER, RecordEvaluation

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from gatewise.report.text_table import aligned
 from gatewise.tasks.seq2seq.baselines import lead, longest_noun, word_by_word
 from gatewise.tasks.seq2seq.fitted import Fitted
 from gatewise.tasks.seq2seq.metrics import Score, bleu, chrf, chrf_each, rouge, rouge_each
-from gatewise.tasks.text_table import aligned
 
 __all__ = ["Example", "TextEvaluation", "judge_summaries", "judge_translations", "table_rows"]
 

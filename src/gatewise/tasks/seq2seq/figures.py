@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gatewise.errors import ArgumentError
-from gatewise.tasks.canvas import canvas
+from gatewise.report.canvas import canvas
 from gatewise.tasks.seq2seq.fitted import Said
 
 __all__ = ["plot_attention"]

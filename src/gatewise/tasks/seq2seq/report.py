@@ -7,9 +7,9 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import gatewise
-from gatewise.tasks.environment import environment
-from gatewise.tasks.learning_curve import plot_training
-from gatewise.tasks.page import definitions, page, picture, section, table
+from gatewise.report.environment import environment
+from gatewise.report.learning_curve import plot_training
+from gatewise.report.page import definitions, page, picture, section, table
 from gatewise.tasks.seq2seq import figures
 from gatewise.tasks.seq2seq.card import TextNotes, card_text, coder_words, model_words, training_words
 from gatewise.tasks.seq2seq.evaluation import Example, TextEvaluation, table_rows

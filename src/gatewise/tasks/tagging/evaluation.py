@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewise.data.text.tags import Span, spans
+from gatewise.report.text_table import aligned
 from gatewise.tasks.tagging.baselines import FREQUENT, MAJORITY
 from gatewise.tasks.tagging.scores import TagCounts, count_tags, ratio
-from gatewise.tasks.text_table import aligned
 
 __all__ = ["NOTHING", "MethodScores", "Said", "TagEvaluation", "judge_tags", "table_rows"]
 

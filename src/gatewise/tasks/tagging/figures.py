@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from gatewise.tasks.canvas import INK, MODEL, MUTED, OTHERS, canvas
+from gatewise.report.canvas import INK, MODEL, MUTED, OTHERS, canvas
 from gatewise.tasks.tagging.evaluation import TagEvaluation
 
 __all__ = ["plot_by_kind", "plot_kinds", "plot_training"]

@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 from matplotlib.figure import Figure
 
-from gatewise.tasks.canvas import INK, MUTED, canvas
+from gatewise.report.canvas import INK, MUTED, canvas
 from gatewise.tasks.text_classification.attribution import Attribution
 
 __all__ = ["attribution_html", "plot_attribution"]

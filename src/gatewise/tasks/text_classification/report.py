@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import gatewise
+from gatewise.report.environment import environment
+from gatewise.report.page import definitions, page, picture, section, table
 from gatewise.tasks.classify import figures as class_figures
 from gatewise.tasks.classify.evaluation import ClassEvaluation, table_rows
 from gatewise.tasks.classify.report import headline
-from gatewise.tasks.environment import environment
-from gatewise.tasks.page import definitions, page, picture, section, table
 from gatewise.tasks.text_classification.card import (
     TextNotes,
     against_words,

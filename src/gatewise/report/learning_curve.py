@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from gatewise.tasks.canvas import MODEL, MUTED, canvas
+from gatewise.report.canvas import MODEL, MUTED, canvas
 
 __all__ = ["draw_losses", "plot_training"]
 
