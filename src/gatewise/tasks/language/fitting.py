@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -158,10 +159,12 @@ def _network(tokenizer: Tokenizer, options: Options) -> LanguageNetwork:
     """The network with its first weights, from the run's seed; the process's generators stay as they were."""
     tokens = len(tokenizer.vocabulary)
     adaptive = options.clusters(tokens) and tokens > 2
+    tied = options.tie_weights and not adaptive
     plan = NetworkPlan(
         program=options.program,
         tokens=tokens,
-        tied=options.tie_weights and not adaptive,
+        tied=tied,
+        embedding_scale=math.sqrt(options.embedding_size) if tied and not options.plain_sgd else 1.0,
         clusters=tuple(cutoffs_of(tokens)) if adaptive else (),
         **{
             name: getattr(options, name)

@@ -39,6 +39,7 @@ class NetworkPlan:
         hidden_dropout: between layers.
         embedding_dropout: of whole tokens.
         weight_drop: of the recurrent matrices.
+        embedding_scale: what the tokens' vectors are multiplied by before the first layer reads them.
         engine: which engine runs the cell.
     """
 
@@ -54,6 +55,7 @@ class NetworkPlan:
     hidden_dropout: float = 0.0
     embedding_dropout: float = 0.0
     weight_drop: float = 0.0
+    embedding_scale: float = 1.0
     engine: str = "auto"
 
     def width(self, layer: int) -> int:
@@ -76,7 +78,10 @@ class LanguageNetwork(nn.Module):
     def __init__(self, plan: NetworkPlan, order: Any = None) -> None:
         super().__init__()
         self.plan = plan
-        self.embedding = nn.Parameter(torch.empty(plan.tokens, plan.embedding_size).uniform_(-0.1, 0.1))
+        # The published recipe's start is for a rate of 30; at AdamW's a network that reads such small vectors sits at the
+        # tokens' frequencies for its first hundreds of steps. An output that shares the vectors needs them small.
+        vectors = torch.empty(plan.tokens, plan.embedding_size)
+        self.embedding = nn.Parameter(vectors.uniform_(-0.1, 0.1) if plan.tied else vectors.normal_())
         sizes = [plan.embedding_size, *(plan.width(layer) for layer in range(plan.num_layers))]
         self.layers = nn.ModuleList(_layer(plan, inner, outer) for inner, outer in pairwise(sizes))
         self.head: FullHead | AdaptiveHead
@@ -99,7 +104,7 @@ class LanguageNetwork(nn.Module):
             The last layer's output after dropout, (time, batch, features), and before it; and the states at the end.
         """
         plan, on = self.plan, self.training
-        x = embed(tokens, self.embedding, plan.embedding_dropout, on)
+        x = embed(tokens, self.embedding, plan.embedding_dropout, on) * plan.embedding_scale
         x = locked_dropout(x, plan.input_dropout, on)
         news: States = []
         for number, layer in enumerate(self.layers):
@@ -121,7 +126,7 @@ class LanguageNetwork(nn.Module):
         Returns:
             The last layer's output, (batch, features), and the states.
         """
-        x = self.embedding[tokens]
+        x = self.embedding[tokens] * self.plan.embedding_scale
         news: States = []
         for number, layer in enumerate(self.layers):
             x, new = layer.step(x, None if states is None else states[number])

@@ -99,7 +99,7 @@ class FineTunedNetwork(TextReader):
 
     def vectors(self, codes: Tensor) -> Tensor:
         """Vectors of words."""
-        return F.embedding(codes, self.reader.embedding)
+        return F.embedding(codes, self.reader.embedding) * self.plan.language.embedding_scale
 
     def of_vectors(
         self, vectors: Float[Tensor, "time batch width"], lengths: Int64[Tensor, " batch"]
