@@ -29,7 +29,7 @@ enum gatewise_error {
     GATEWISE_NO_SUCH_KERNEL = 4
 };
 
-enum gatewise_kernel { GATEWISE_PORTABLE = 0, GATEWISE_AVX2 = 1 };
+enum gatewise_kernel { GATEWISE_PORTABLE = 0, GATEWISE_AVX2 = 1, GATEWISE_AVX512 = 2 };
 
 typedef struct gatewise_plan gatewise_plan;
 

@@ -44,7 +44,16 @@ inline float to_integers(const float* from, int length, int16_t* to) {
 // Adds to each column the products of a pair of weights and a pair of inputs.
 GATEWISE_INLINE void add_pairs(const int8_t* weights, const int16_t* pair, Integers<float> (&total)[2]) {
     constexpr int lanes = Lanes<float>::count;
-#if defined(__AVX2__)
+#if GATEWISE_VECTOR_BYTES == 64
+    int32_t word;
+    std::memcpy(&word, pair, 4);
+    const __m512i inputs = _mm512_set1_epi32(word);
+    for (int p = 0; p < 2; p++) {
+        __m512i wide =
+            _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights + p * 2 * lanes)));
+        total[p] = bits<Integers<float>>(_mm512_add_epi32(bits<__m512i>(total[p]), _mm512_madd_epi16(wide, inputs)));
+    }
+#elif defined(__AVX2__)
     int32_t word;
     std::memcpy(&word, pair, 4);
     const __m256i inputs = _mm256_set1_epi32(word);

@@ -11,19 +11,32 @@ using namespace gatewise;
 
 namespace {
 
-int best_kernel() {
-#ifdef GATEWISE_HAS_AVX2
+// The kernel of a number, or nullptr where there is none that this processor can run.
+const Kernel* kernel_of(int number) {
+#ifdef GATEWISE_ON_X86
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return GATEWISE_AVX2;
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (number == GATEWISE_AVX2 && avx2) return &avx2_kernel;
+    if (number == GATEWISE_AVX512 && avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        return &avx512_kernel;
 #endif
+    return number == GATEWISE_PORTABLE ? &portable_kernel : nullptr;
+}
+
+int best_kernel() {
+    for (int number : {GATEWISE_AVX512, GATEWISE_AVX2})
+        if (kernel_of(number)) return number;
     return GATEWISE_PORTABLE;
 }
 
 std::atomic<int> chosen{-1};
 
 const Kernel& kernel() {
-#ifdef GATEWISE_HAS_AVX2
-    if (gatewise_kernel_in_use() == GATEWISE_AVX2) return avx2_kernel;
+#ifdef GATEWISE_ON_X86
+    const int now = gatewise_kernel_in_use();
+    if (now == GATEWISE_AVX512) return avx512_kernel;
+    if (now == GATEWISE_AVX2) return avx2_kernel;
 #endif
     return portable_kernel;
 }
@@ -126,7 +139,7 @@ int gatewise_kernel_in_use(void) {
 }
 
 int gatewise_choose_kernel(int wanted) {
-    if (wanted != GATEWISE_PORTABLE && wanted != best_kernel()) return GATEWISE_NO_SUCH_KERNEL;
+    if (!kernel_of(wanted)) return GATEWISE_NO_SUCH_KERNEL;
     chosen.store(wanted);
     return GATEWISE_OK;
 }

@@ -29,8 +29,8 @@ struct Kernel {
 };
 
 extern const Kernel portable_kernel;
-#ifdef GATEWISE_HAS_AVX2
-extern const Kernel avx2_kernel;
+#ifdef GATEWISE_ON_X86
+extern const Kernel avx2_kernel, avx512_kernel;
 #endif
 
 }  // namespace gatewise

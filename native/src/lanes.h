@@ -65,7 +65,26 @@ template <class T>
 GATEWISE_INLINE void store_some(T* to, Vector<T> value, int count) {
     for (int k = 0; k < count; k++) to[k] = value[k];
 }
-#if defined(__AVX2__)
+#if GATEWISE_VECTOR_BYTES == 64
+// Lanes below `count`, which is less than 16.
+GATEWISE_INLINE __mmask16 first_lanes(int count) { return __mmask16((1u << count) - 1); }
+template <>
+GATEWISE_INLINE Vector<float> load_some<float>(const float* from, int count) {
+    return _mm512_maskz_loadu_ps(first_lanes(count), from);
+}
+template <>
+GATEWISE_INLINE void store_some<float>(float* to, Vector<float> value, int count) {
+    _mm512_mask_storeu_ps(to, first_lanes(count), value);
+}
+template <>
+GATEWISE_INLINE Vector<double> load_some<double>(const double* from, int count) {
+    return _mm512_maskz_loadu_pd(__mmask8(first_lanes(count)), from);
+}
+template <>
+GATEWISE_INLINE void store_some<double>(double* to, Vector<double> value, int count) {
+    _mm512_mask_storeu_pd(to, __mmask8(first_lanes(count)), value);
+}
+#elif defined(__AVX2__)
 // Lanes below `count` are all bits set.
 GATEWISE_INLINE __m256i first_lanes(int count) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));

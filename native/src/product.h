@@ -19,7 +19,8 @@ namespace GATEWISE_ISA {
 // Columns of a packed panel: two vectors.
 template <class T>
 constexpr int panel_columns = 2 * Lanes<T>::count;
-constexpr int most_tile_rows = 6;
+// Rows of a tile: its results and one row of the panel fill the registers, of which AVX-512 has twice as many.
+constexpr int most_tile_rows = GATEWISE_VECTOR_BYTES == 64 ? 12 : 6;
 // Steps over k between two visits of the results: a panel's block stays in the first-level cache for all rows.
 template <class T>
 constexpr int block_length = 1024 / int(sizeof(T));
@@ -71,9 +72,9 @@ GATEWISE_INLINE void add_start(
     constexpr int lanes = Lanes<T>::count;
     if (start == nullptr) return;
     const bool whole = columns == P * panel_columns<T>;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int r = 0; r < R; r++)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int p = 0; p < P * 2; p++) {
             if (start_is_scalar)
                 total[r][p] += spread<T>(start[r * start_row]);
@@ -92,26 +93,26 @@ void tile(const T* vector, int64_t vector_row, int length, const void* const* ma
     using V = Vector<T>;
     V total[R][P * 2] = {};
     const W* panels[P];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int p = 0; p < P; p++) panels[p] = static_cast<const W*>(matrices[p]);
     for (int k = 0; k < length; k++) {
         V right[P * 2];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int p = 0; p < P; p++) {
             widen(panels[p] + int64_t(k) * width, right[2 * p], right[2 * p + 1]);
         }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int r = 0; r < R; r++) {
             V left = spread<T>(vector[r * vector_row + k]);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int p = 0; p < P * 2; p++) total[r][p] += left * right[p];
         }
     }
     add_start<T, R, P>(total, start, start_row, start_is_scalar, columns);
     const bool whole = columns == P * width;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int r = 0; r < R; r++)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int p = 0; p < P * 2; p++) {
             T* to = out + r * out_row + p * lanes;
             int rest = columns - p * lanes;
@@ -125,18 +126,17 @@ void tile(const T* vector, int64_t vector_row, int length, const void* const* ma
 template <class T>
 using Tile = void (*)(const T*, int64_t, int, const void* const*, const T*, int64_t, bool, T*, int64_t, int);
 
+template <class T, class W, size_t... R>
+Tile<T> row_tile(int rows, std::index_sequence<R...>) {
+    static constexpr Tile<T> tiles[] = {tile<T, W, int(R) + 1, 1>...};
+    return tiles[rows - 1];
+}
+
 template <class T, class W>
 Tile<T> tile_of(int rows, int panels) {
     if (panels == 4) return tile<T, W, 1, 4>;
     if (panels == 2) return rows == 3 ? tile<T, W, 3, 2> : tile<T, W, 2, 2>;
-    switch (rows) {
-        case 1: return tile<T, W, 1, 1>;
-        case 2: return tile<T, W, 2, 1>;
-        case 3: return tile<T, W, 3, 1>;
-        case 4: return tile<T, W, 4, 1>;
-        case 5: return tile<T, W, 5, 1>;
-        default: return tile<T, W, 6, 1>;
-    }
+    return row_tile<T, W>(rows, std::make_index_sequence<most_tile_rows>());
 }
 
 // Columns [first, first + count) of a product whose matrices are packed, for rows [0, rows) of each of several groups;
@@ -200,7 +200,7 @@ template <class T, int step = 1>
 GATEWISE_INLINE void turn_from(Vector<T> (&square)[Lanes<T>::count]) {
     constexpr int lanes = Lanes<T>::count;
     if constexpr (step < lanes) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int i = 0; i < lanes; i++)
             if (!(i & step)) exchange<T, step>(square[i], square[i + step], std::make_index_sequence<lanes>());
         turn_from<T, step * 2>(square);
@@ -263,7 +263,7 @@ GATEWISE_INLINE Vector<T> dots(const T* vector, const T* matrix, int64_t leading
     if (count == lanes) {
         for (int k = 0; k < whole; k += lanes) {
             Vector<T> left = load(vector + k);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int p = 0; p < lanes; p++) square[p] += left * load(matrix + p * leading + k);
         }
     } else {

@@ -17,9 +17,8 @@ inline std::vector<Kernel> kernels_here() {
     std::vector<Kernel> found;
     for (int number = 0; number < 16; number++) {
         if (gatewise_choose_kernel(number) != GATEWISE_OK) continue;
-        const bool named = number == GATEWISE_PORTABLE || number == GATEWISE_AVX2;
-        found.push_back({number, !named ? "kernel " + std::to_string(number)
-                                        : number == GATEWISE_PORTABLE ? "portable" : "avx2"});
+        const char* const names[] = {"portable", "avx2", "avx512"};
+        found.push_back({number, number < 3 ? names[number] : "kernel " + std::to_string(number)});
     }
     return found;
 }

@@ -18,7 +18,7 @@ from gatewise.engines.native.words import ABI
 
 __all__ = ["Call", "Library", "loaded", "reason_absent", "threads"]
 
-KERNELS = {0: "portable", 1: "avx2"}
+KERNELS = {0: "portable", 1: "avx2", 2: "avx512"}
 _NAMES = {"win32": "gatewise_native.dll", "darwin": "libgatewise_native.dylib"}
 
 
@@ -57,7 +57,7 @@ class Library:
 
     @property
     def kernel(self) -> str:
-        """The kernel that this processor runs: "avx2" or "portable"."""
+        """The kernel in use, the best that this processor runs: "avx512", "avx2" or "portable"."""
         return KERNELS[self.handle.gatewise_kernel_in_use()]
 
     def choose_kernel(self, name: str) -> None:
