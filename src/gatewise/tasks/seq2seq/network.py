@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -93,7 +94,7 @@ class Seq2SeqNetwork(nn.Module):
         Returns:
             What the decoder attends to, and what it starts from.
         """
-        embedded = self.dropout(self.tables[0](source))
+        embedded = self.dropout(self._vectors(0, source))
         output, _ = self.encoder(embedded, lengths=lengths)
         # The forward direction ends at a sequence's last position, the backward one at its first.
         half = output.shape[-1] // 2
@@ -171,7 +172,11 @@ class Seq2SeqNetwork(nn.Module):
 
     def _embed(self, target: Tensor) -> Tensor:
         """The target's embeddings; what was copied and has no number of its own is unknown."""
-        return self.tables[-1](torch.where(target < self.plan.target_size, target, UNKNOWN_ID))  # type: ignore[no-any-return]
+        return self._vectors(-1, torch.where(target < self.plan.target_size, target, UNKNOWN_ID))
+
+    def _vectors(self, table: int, tokens: Tensor) -> Tensor:
+        # A tied output wants short vectors, the layers that read them want numbers of about one.
+        return self.tables[table](tokens) * math.sqrt(self.plan.embedding_size)  # type: ignore[no-any-return]
 
     def _words(self, hidden: Float[Tensor, "rows features"]) -> Float[Tensor, "rows vocabulary"]:
         """Log-probabilities of the vocabulary's words."""
