@@ -24,8 +24,8 @@ QUICK = {"max_epochs": 1, "hidden_size": 8, "feeding": "none", "attention": "gen
 @pytest.fixture(scope="module")
 def model() -> Translator:
     """One that turns sentences around."""
-    texts = sentences(400, longest=4)
-    return translator(feeding="none", attention="general", batch_size=32, learning_rate=0.03).fit(
+    texts = sentences(800, longest=4)
+    return translator(feeding="none", attention="general", batch_size=32, learning_rate=0.01).fit(
         texts, reversed_(texts)
     )
 

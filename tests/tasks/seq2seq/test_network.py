@@ -91,7 +91,7 @@ def test_what_is_copied_is_what_the_paper_says() -> None:
     """Equation 9 of See et al. 2017, word by word."""
     model, given = network(copy=True).requires_grad_(False), batch()
     state = model.begin(given["source"], given["lengths"][0], given["copies"])
-    embedded = model.tables[-1](torch.full((1, 3), 2))
+    embedded = model.tables[-1](torch.full((1, 3), 2)) * model.plan.embedding_size**0.5
     trace = model.decoder(embedded, state.decoder, state.memory)
     words = (trace.hidden[0] @ model.tables[-1].weight.T + model.bias).softmax(-1)
     read = torch.cat([trace.context[0], trace.output[0], embedded[0]], dim=-1)
