@@ -1,7 +1,7 @@
 """The operation table: one row per pointwise operation, and everything that is ever said about it.
 
-A row holds the operation's number form (constant folding), its torch form, its C++ text, its LaTeX and its
-derivative. Every engine and printer reads this table; nothing else in the library knows what ``tanh`` is.
+A row holds the operation's number form (constant folding), its torch form, its C++ and JavaScript texts, its
+LaTeX and its derivative. Every engine and printer reads this table; nothing else in the library knows what ``tanh`` is.
 
 The derivative of ``y = op(a, b, ...)`` is given as a function of the incoming cotangent ``g``, the result
 ``y`` and the arguments; it is written in the same operations, so that it can be differentiated again.
@@ -28,6 +28,7 @@ class Operation:
         torch: A Python expression over the argument names, ``torch`` and ``F``.
         cpp: A C++ expression over the argument names; ``mark`` makes a truth value of a comparison and ``test``
             the condition of a choice.
+        javascript: A JavaScript expression over the argument names, for pages that run a cell (truth is 0 or 1).
         latex: A LaTeX template with ``{a}``, ``{b}``, ``{c}``.
         text: A plain-text template for equations.
         derivative: ``(m, g, y, *arguments) -> cotangents``, one per argument, None where there is none;
@@ -43,6 +44,7 @@ class Operation:
     number: Callable[..., float | bool]
     torch: str
     cpp: str
+    javascript: str
     latex: str
     text: str
     derivative: Callable[..., tuple[Any, ...]]
@@ -69,6 +71,7 @@ _ROWS = (
         lambda a, b: a + b,
         "a + b",
         "a + b",
+        "a + b",
         "{a} + {b}",
         "{a} + {b}",
         lambda m, g, y, a, b: (g, g),
@@ -81,6 +84,7 @@ _ROWS = (
         lambda a, b: a - b,
         "a - b",
         "a - b",
+        "a - b",
         "{a} - {b}",
         "{a} - {b}",
         lambda m, g, y, a, b: (g, -g),
@@ -90,6 +94,7 @@ _ROWS = (
         "mul",
         ("a", "b"),
         lambda a, b: a * b,
+        "a * b",
         "a * b",
         "a * b",
         r"{a} \odot {b}",
@@ -104,6 +109,7 @@ _ROWS = (
         lambda a, b: a / b,
         "a / b",
         "a / b",
+        "a / b",
         r"\frac{{{a}}}{{{b}}}",
         "{a} / {b}",
         lambda m, g, y, a, b: (g / b, -(g * y / b)),
@@ -113,6 +119,7 @@ _ROWS = (
         "neg",
         ("a",),
         lambda a: -a,
+        "-a",
         "-a",
         "-a",
         "-{a}",
@@ -126,6 +133,7 @@ _ROWS = (
         math.exp,
         "torch.exp(a)",
         "exp(a)",
+        "Math.exp(a)",
         r"\exp\left({a}\right)",
         "exp({a})",
         lambda m, g, y, a: (g * y,),
@@ -137,6 +145,7 @@ _ROWS = (
         math.log,
         "torch.log(a)",
         "log(a)",
+        "Math.log(a)",
         r"\log\left({a}\right)",
         "log({a})",
         lambda m, g, y, a: (g / a,),
@@ -148,6 +157,7 @@ _ROWS = (
         math.sqrt,
         "torch.sqrt(a)",
         "sqrt(a)",
+        "Math.sqrt(a)",
         r"\sqrt{{{a}}}",
         "√({a})",
         lambda m, g, y, a: (0.5 * (g / y),),
@@ -159,6 +169,7 @@ _ROWS = (
         math.tanh,
         "torch.tanh(a)",
         "tanh(a)",
+        "Math.tanh(a)",
         r"\tanh\left({a}\right)",
         "tanh({a})",
         lambda m, g, y, a: (g * (1.0 - y * y),),
@@ -170,6 +181,7 @@ _ROWS = (
         _sigmoid,
         "torch.sigmoid(a)",
         "sigmoid(a)",
+        "a >= 0 ? 1 / (1 + Math.exp(-a)) : Math.exp(a) / (1 + Math.exp(a))",
         r"\sigma\left({a}\right)",
         "σ({a})",
         lambda m, g, y, a: (g * (y * (1.0 - y)),),
@@ -181,6 +193,7 @@ _ROWS = (
         _softplus,
         "-F.logsigmoid(-a)",
         "softplus(a)",
+        "Math.max(a, 0) + Math.log1p(Math.exp(-Math.abs(a)))",
         r"\operatorname{{softplus}}\left({a}\right)",
         "softplus({a})",
         lambda m, g, y, a: (g * m.sigmoid(a),),
@@ -192,6 +205,7 @@ _ROWS = (
         lambda a: max(a, 0.0),
         "torch.relu(a)",
         "a > 0 ? a : (a != a ? a : 0)",
+        "Math.max(a, 0)",
         r"\operatorname{{relu}}\left({a}\right)",
         "relu({a})",
         lambda m, g, y, a: (m.select(m.greater(a, 0.0), g, 0.0),),
@@ -202,6 +216,7 @@ _ROWS = (
         abs,
         "torch.abs(a)",
         "fabs(a)",
+        "Math.abs(a)",
         r"\left|{a}\right|",
         "|{a}|",
         lambda m, g, y, a: (m.select(m.greater(a, 0.0), g, m.select(m.greater(0.0, a), -g, 0.0)),),
@@ -212,6 +227,7 @@ _ROWS = (
         max,
         "torch.maximum(a, b)",
         "a > b || a != a ? a : b",
+        "Math.max(a, b)",
         r"\max\left({a}, {b}\right)",
         "max({a}, {b})",
         lambda m, g, y, a, b: (m.select(m.greater(a, b), g, 0.0), m.select(m.greater(a, b), 0.0, g)),
@@ -222,6 +238,7 @@ _ROWS = (
         min,
         "torch.minimum(a, b)",
         "a < b || a != a ? a : b",
+        "Math.min(a, b)",
         r"\min\left({a}, {b}\right)",
         "min({a}, {b})",
         lambda m, g, y, a, b: (m.select(m.greater(b, a), g, 0.0), m.select(m.greater(b, a), 0.0, g)),
@@ -232,6 +249,7 @@ _ROWS = (
         lambda a, b: a > b,
         "torch.gt(a, b)",
         "mark(a > b)",
+        "a > b ? 1 : 0",
         r"\left[{a} > {b}\right]",
         "[{a} > {b}]",
         lambda m, g, y, a, b: (None, None),
@@ -243,6 +261,7 @@ _ROWS = (
         lambda a, b, c: b if a else c,
         "torch.where(a, b, c)",
         "test(a) ? b : c",
+        "a ? b : c",
         r"\operatorname{{where}}\left({a}, {b}, {c}\right)",
         "where({a}, {b}, {c})",
         lambda m, g, y, a, b, c: (None, m.select(a, g, 0.0), m.select(a, 0.0, g)),

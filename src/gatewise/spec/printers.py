@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from gatewise.spec.cell import Cell
@@ -11,7 +12,40 @@ from gatewise.spec.operations import OPERATIONS
 from gatewise.spec.program import Node, Program, TensorSpec, Width
 from gatewise.spec.stages import Stage, stages
 
-__all__ = ["cpp", "equations_latex", "equations_text", "page"]
+__all__ = ["Equation", "cpp", "equations", "equations_latex", "equations_text", "page"]
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One equation of a program, to be read and to be followed with numbers.
+
+    Attributes:
+        node: The value that it defines.
+        name: How it is called.
+        text: What it is, in plain text.
+        numbers: The same with each value that it reads as the number of its node in ``⟨ ⟩``.
+    """
+
+    node: int
+    name: str
+    text: str
+    numbers: str
+
+
+def equations(program: Program) -> list[Equation]:
+    """The cell's equations in the order in which they can be computed, each with what it reads.
+
+    Example:
+        >>> from gatewise import cells
+        >>> line = equations(cells.get("rnn_tanh", bias=False))[0]
+        >>> line.name, line.text, line.numbers
+        ('h_t', 'tanh(W_h x_t + R_h h_{t-1})', 'tanh(⟨1⟩ + ⟨3⟩)')
+    """
+    text, numbers = _Equations(program, _Text()), _Numbers(program, _Text())
+    return [
+        Equation(index, text.names[index], text.expression(index)[0], numbers.expression(index)[0])
+        for index in text.order()
+    ]
 
 
 def equations_text(program: Program) -> list[str]:
@@ -111,9 +145,9 @@ class _Equations:
 
     def lines(self) -> list[str]:
         """The equations in the order in which they can be computed."""
-        return [f"{self.names[index]} = {self.expression(index)[0]}" for index in self._order()]
+        return [f"{self.names[index]} = {self.expression(index)[0]}" for index in self.order()]
 
-    def _order(self) -> list[int]:
+    def order(self) -> list[int]:
         """Gates in their declared order where they can be, everything after what it needs."""
         gates = [label.node for label in self.program.labels if label.node in self.names]
         waiting = gates + [index for index in sorted(self.names) if index not in gates]
@@ -203,13 +237,12 @@ class _Equations:
     def _normalisation(self, index: int) -> tuple[int | None, set[int]]:
         """The vector that a value normalises, and the values in between, where it is a layer norm."""
         nodes = self.program.nodes
-        node = nodes[index]
-        if node.op != "div" or nodes[node.args[1]].op != "sqrt" or nodes[node.args[0]].op != "sub":
+        found = self._scaled(index)
+        if found is None:
             return None, set()
-        centred, root = node.args
-        variance = nodes[root].args[0]
-        inside = {index, centred, root, variance}
-        stack = [variance, nodes[centred].args[1]]
+        centred, inverse = found
+        inside = {index, centred, inverse, *nodes[inverse].args}
+        stack = [*nodes[nodes[inverse].args[1]].args, nodes[centred].args[1]]
         vector = nodes[centred].args[0]
         while stack:
             current = stack.pop()
@@ -217,6 +250,29 @@ class _Equations:
             stack.extend(a for a in nodes[current].args if a not in inside and a != vector)
         sums = [i for i in inside if nodes[i].op == "sum"]
         return (vector, inside - {vector}) if len(sums) == 2 else (None, set())
+
+    def _scaled(self, index: int) -> tuple[int, int] | None:
+        """(v - m, 1 / sqrt(s)) where a value is their product."""
+        nodes = self.program.nodes
+        if nodes[index].op != "mul":
+            return None
+        for centred, inverse in (nodes[index].args, nodes[index].args[::-1]):
+            root = nodes[nodes[inverse].args[1]] if nodes[inverse].op == "div" else None
+            if root is not None and root.op == "sqrt" and nodes[centred].op == "sub":
+                return centred, inverse
+        return None
+
+
+class _Numbers(_Equations):
+    """The same equations with places for the numbers of a step: what is named, leaves and matrix products."""
+
+    def text(self, index: int, least: int = 0) -> str:
+        """A value inside an equation: its place, or its own expression."""
+        node = self.program.nodes[index]
+        pointwise = node.op in OPERATIONS and self._normalisation(index)[0] is None
+        if index in self.names or (node.op != "const" and not pointwise):
+            return f"⟨{index}⟩"
+        return super().text(index, least)
 
 
 def cpp(program: Program, pick: Callable[[int], bool] | None = None) -> list[str]:
