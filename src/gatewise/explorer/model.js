@@ -3,7 +3,7 @@
 
 const INPUTS = {
   given: { title: "as given", words: "The sequence that the page was made with." },
-  wave: { title: "wave", at: (t) => Math.sin((2 * Math.PI * t) / 12),
+  wave: { title: "wave", at: (t) => Math.round(1e4 * Math.sin((2 * Math.PI * t) / 12)) / 1e4,
     words: "A slow wave: watch which gates follow the input, and how late the states are." },
   constant: { title: "constant", at: () => 1,
     words: "The same value at every step: states settle, run away or never stop moving." },
