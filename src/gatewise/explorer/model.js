@@ -19,10 +19,10 @@ const INPUTS = {
 
 const WEIGHTS = {
   given: { title: "as given", scale: 1, shift: 0, words: "The weights that the page was made with." },
-  open: { title: "keep", scale: 1, shift: 4, gate: true,
-    words: "The gate that keeps the old state is open: it forgets little, and the gradient comes far." },
-  shut: { title: "forget", scale: 1, shift: -5, gate: true,
-    words: "The gate that keeps the old state is shut: each step begins almost afresh, and no gradient passes." },
+  open: { title: (gate, sign) => `${gate} ${sign > 0 ? "open" : "shut"}`, scale: 1, shift: 4, gate: true,
+    words: "The old state is kept: the cell forgets little, and the gradient comes far." },
+  shut: { title: (gate, sign) => `${gate} ${sign > 0 ? "shut" : "open"}`, scale: 1, shift: -5, gate: true,
+    words: "The old state is dropped: each step begins almost afresh, and little of the gradient passes." },
   small: { title: "small recurrent weights", scale: 0.5, shift: 0, recurrent: true,
     words: "Recurrent weights × 0.5: what comes back through them shrinks at every step. "
       + "In a plain RNN the gradient vanishes." },
@@ -114,6 +114,12 @@ class Model {
   weightPresets() {
     return Object.keys(WEIGHTS).filter((name) =>
       (!WEIGHTS[name].gate || this.keeper) && (!WEIGHTS[name].recurrent || this.recurrent.length));
+  }
+
+  titleOf(preset) {
+    if (typeof preset.title === "string") return preset.title;
+    const { gate, sign } = this.keeper;
+    return preset.title(gate === "f" && sign > 0 ? "forget gate" : `gate ${gate}`, sign);
   }
 
   /* The weights in use: the base ones, scaled and shifted by the two sliders. */

@@ -75,7 +75,7 @@ class Page {
     this.preset = { input: isWave ? "wave" : "given", weights: "given" };
     const add = (id, kind, names, table, apply) => {
       for (const name of names) {
-        const button = make("button", { type: "button", "data-preset": name }, table[name].title);
+        const button = make("button", { type: "button", "data-preset": name }, model.titleOf(table[name]));
         button.addEventListener("click", () => {
           apply(name);
           this.preset[kind] = name;
@@ -272,7 +272,7 @@ class Page {
       };
       const tag = make("span", { class: "tag" });
       const filled = make("div", { class: "filled" }, tag);
-      numbers.replaceAll("⊙", "·").replaceAll(" - ", " − ").split(/⟨(\d+)⟩/).forEach((piece, k) => filled.append(k % 2 ? slot(Number(piece)) : piece));
+      numbers.replaceAll("⊙", "·").replaceAll(" - ", " − ").split(/⟨(\d+)⟩/).forEach((piece, k) => filled.append(k % 2 ? slot(Number(piece)) : formula(piece)));
       const result = slot(node);
       result.classList.add("result");
       filled.append(" = ", result);

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from torch import Tensor
 from torch.nn.modules.module import register_module_forward_hook
+from torch.nn.utils.rnn import PackedSequence
 
 from gatewise import nn
 
@@ -23,7 +25,9 @@ class Recorded(Exception):  # noqa: N818 - it ends a run that has given what was
 
 @contextmanager
 def first_call() -> Iterator[list[Recorded]]:
-    """Runs what is inside up to the first call of a recurrent layer, of whatever model.
+    """Runs what is inside up to the first call of a recurrent layer on a sequence, of whatever model.
+
+    A call on a single step is passed over: some models try their network with one when they are loaded.
 
     Yields:
         A list that then holds that one call; it stays empty where none was made.
@@ -38,7 +42,7 @@ def first_call() -> Iterator[list[Recorded]]:
     calls: list[Recorded] = []
 
     def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        if isinstance(module, nn.Recurrent):
+        if isinstance(module, nn.Recurrent) and _steps(module, (*args, *kwargs.values())[0]) > 1:
             raise Recorded(module, args, kwargs)
 
     handle = register_module_forward_hook(hook, with_kwargs=True)
@@ -48,3 +52,10 @@ def first_call() -> Iterator[list[Recorded]]:
         calls.append(found)
     finally:
         handle.remove()
+
+
+def _steps(layer: nn.Recurrent, input: Tensor | PackedSequence) -> int:
+    """Length of the longest sequence of a call."""
+    if isinstance(input, PackedSequence):
+        return len(input.batch_sizes)
+    return input.shape[1 if layer.batch_first and input.dim() == 3 else 0]

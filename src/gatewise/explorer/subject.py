@@ -85,7 +85,7 @@ def of_cell(
         >>> subject.steps, subject.tensors["weight_hh"].shape
         (24, (9, 3))
     """
-    _check("hidden", hidden_size, 1, MAX_HIDDEN)
+    _check("hidden_size", hidden_size, 1, MAX_HIDDEN)
     _check("input_size", input_size, 1, 16)
     _check("steps", steps, 2, MAX_STEPS)
     _check("seed", seed, 0, 2**63 - 1)

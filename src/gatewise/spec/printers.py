@@ -42,10 +42,15 @@ def equations(program: Program) -> list[Equation]:
         ('h_t', 'tanh(W_h x_t + R_h h_{t-1})', 'tanh(⟨1⟩ + ⟨3⟩)')
     """
     text, numbers = _Equations(program, _Text()), _Numbers(program, _Text())
-    return [
-        Equation(index, text.names[index], text.expression(index)[0], numbers.expression(index)[0])
-        for index in text.order()
-    ]
+    found = []
+    for index in text.order():
+        written = text.expression(index)[0]
+        # What is itself a sum over units or a product has no numbers of one unit to be followed with.
+        whole = program.nodes[index].op in ("linear", "linear_t", "sum")
+        found.append(
+            Equation(index, text.names[index], written, written if whole else numbers.expression(index)[0])
+        )
+    return found
 
 
 def equations_text(program: Program) -> list[str]:
