@@ -47,7 +47,10 @@ def explain_cell(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="For a cell: of its weights [dim](0)[/].")] = None,
     data: Annotated[
-        str | None, typer.Option(help="For a model: data whose first sequence is shown, as predict and evaluate read it.")
+        str | None,
+        typer.Option(
+            help="For a model: data whose first sequence is shown, as predict and evaluate read it."
+        ),
     ] = None,
     units: Annotated[
         int | None, typer.Option(help="For a model: how many units are shown, at most [dim](6)[/].")
@@ -99,8 +102,8 @@ def _of_cell(cell: str, hidden: int, steps: int, seed: int) -> Subject:
     found: str | Program = cell
     if not _is_path(cell) and cell not in cells.names():
         raise ArgumentError(
-            f"cell: expected a cell's name, a model folder or a JSON file with a program, got {cell!r}, which is none of "
-            "them; `gatewise cells` lists the names"
+            f"cell: expected a cell's name, a model folder or a JSON file with a program, got {cell!r}, which is "
+            "none of them; `gatewise cells` lists the names"
         )
     if _is_path(cell):
         found = Program.from_json(read_file(cell, limit=16_000_000).decode("utf-8", errors="replace"))
@@ -189,6 +192,8 @@ def _write(subject: Subject, out: Path) -> None:
     from gatewise.store import atomic_write
 
     if out.is_dir():
-        raise ArgumentError(f"--out: {str(out)!r} is a folder; name a file, such as {str(out / 'page.html')!r}")
+        raise ArgumentError(
+            f"--out: {str(out)!r} is a folder; name a file, such as {str(out / 'page.html')!r}"
+        )
     atomic_write(out, explorer.page(subject).encode("utf-8"))
     say(f"written to {out}: {subject.title}, {subject.steps} steps; open it in a browser")

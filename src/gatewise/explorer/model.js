@@ -20,9 +20,12 @@ const INPUTS = {
 const WEIGHTS = {
   given: { title: "as given", scale: 1, shift: 0, words: "The weights that the page was made with." },
   open: { title: (gate, sign) => `${gate} ${sign > 0 ? "open" : "shut"}`, scale: 1, shift: 4, gate: true,
-    words: "The old state is kept: the cell forgets little, and the gradient comes far." },
+    words: (gate, sign) => sign > 0 ? "The old state is kept: the cell forgets little, and the gradient comes far."
+      : "Little new comes in: what is there stays." },
   shut: { title: (gate, sign) => `${gate} ${sign > 0 ? "shut" : "open"}`, scale: 1, shift: -5, gate: true,
-    words: "The old state is dropped: each step begins almost afresh, and little of the gradient passes." },
+    words: (gate, sign) => sign > 0
+      ? "The old state is dropped: each step begins almost afresh, and little of the gradient passes."
+      : "Much new comes in at every step; where the same gate lets the old go, it is gone at once." },
   small: { title: "small recurrent weights", scale: 0.5, shift: 0, recurrent: true,
     words: "Recurrent weights × 0.5: what comes back through them shrinks at every step. "
       + "In a plain RNN the gradient vanishes." },
@@ -116,10 +119,11 @@ class Model {
       (!WEIGHTS[name].gate || this.keeper) && (!WEIGHTS[name].recurrent || this.recurrent.length));
   }
 
-  titleOf(preset) {
-    if (typeof preset.title === "string") return preset.title;
+  /* A preset's title or words, which may depend on the gate that it moves. */
+  say(text) {
+    if (typeof text !== "function") return text;
     const { gate, sign } = this.keeper;
-    return preset.title(gate === "f" && sign > 0 ? "forget gate" : `gate ${gate}`, sign);
+    return text(gate === "f" && sign > 0 ? "forget gate" : `gate ${gate}`, sign);
   }
 
   /* The weights in use: the base ones, scaled and shifted by the two sliders. */

@@ -75,7 +75,7 @@ class Page {
     this.preset = { input: isWave ? "wave" : "given", weights: "given" };
     const add = (id, kind, names, table, apply) => {
       for (const name of names) {
-        const button = make("button", { type: "button", "data-preset": name }, model.titleOf(table[name]));
+        const button = make("button", { type: "button", "data-preset": name }, model.say(table[name].title));
         button.addEventListener("click", () => {
           apply(name);
           this.preset[kind] = name;
@@ -295,9 +295,9 @@ class Page {
     const { model } = this;
     const { states, inputs, nodes, output } = model.data.program;
     const root = this.at("gradient");
-    const svg = document.createElementNS("http:" + "//www.w3.org/2000/svg", "svg");
-    svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", "length of the gradient over time, on a logarithmic scale");
+    const holder = make("template");
+    holder.innerHTML = '<svg role="img" aria-label="length of the gradient over time, on a logarithmic scale"></svg>';
+    const svg = holder.content.firstChild;
     const styles = [["var(--blue)", ""], ["var(--orange)", "7 4"], ["var(--soft)", "2 4"], ["var(--edge)", "9 3 2 3"]];
     const style = (k) => styles[k % styles.length];
     const lines = () => {
@@ -404,7 +404,7 @@ class Page {
       }
     }
     at("preset-words").textContent = [INPUTS[this.preset.input]?.words ?? "An input of your own.",
-      WEIGHTS[this.preset.weights]?.words ?? "Weights of your own."].join(" ");
+      this.model.say(WEIGHTS[this.preset.weights]?.words) ?? "Weights of your own."].join(" ");
     for (const strip of this.strips) strip.draw();
     for (const slider of this.sliders) slider();
     this.drawEquations();
