@@ -40,7 +40,7 @@ def own_cell() -> Cell:
 
     @cell(
         states="h:proj c", gates="i f:input n:split", inputs="x m:input", retain="f", admit="i",
-        title="Everything </script><script>alert(1)</script>", cite="nobody & nothing",
+        title="Everything </script ><!--<script>alert(1)</script>", cite="nobody & nothing",
     )  # fmt: skip
     def everything(gate, state, stream, unit):
         """Uses what there is <b>."""
