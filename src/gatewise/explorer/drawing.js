@@ -10,12 +10,12 @@ const make = (tag, attributes = {}, ...children) => {
   return element;
 };
 
-/* Six signs at most, a real minus, and room for it in front of positive numbers: columns do not jump. */
+/* Six signs or so, a real minus, and room for it in front of positive numbers: columns do not jump. */
 function show(value) {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? " n/a" : value > 0 ? " ∞" : "−∞";
   const size = Math.abs(value);
   const digits = size >= 1000 || (size > 0 && size < 0.0005) ? null : size >= 100 ? 1 : size >= 10 ? 2 : 3;
-  const text = digits === null ? size.toExponential(0).replace("e+", "e") : size.toFixed(digits);
+  const text = digits === null ? size.toExponential(1).replace("e+", "e") : size.toFixed(digits);
   return (value < 0 && Number(size.toFixed(12)) !== 0 ? "−" : "\u2007") + text.replace("e-", "e−");
 }
 
