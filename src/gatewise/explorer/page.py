@@ -21,7 +21,7 @@ from gatewise.spec.program import Program
 
 __all__ = ["document", "operations_script", "page", "script"]
 
-SCRIPTS = ("interpreter.js", "model.js", "drawing.js", "weights.js", "page.js")
+SCRIPTS = ("interpreter.js", "model.js", "drawing.js", "weights.js", "pictures.js", "page.js")
 """In this order: each reads what stands before it."""
 
 
