@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -72,6 +72,11 @@ class ClassifyTable(TableTask):
         """The classifier with a cell."""
         named = {f"{role}_column": name for role, name in self.columns.items()}
         return super().estimator(variant, **named, **further)
+
+    def check(self, variants: Iterable[Variant]) -> None:
+        """Raises where a cell, a parameter or the table cannot be."""
+        for variant in variants:
+            self._data(self.estimator(variant))
 
     def fit(self, estimator: Any) -> None:
         """Fit to the sequences that are not held out."""

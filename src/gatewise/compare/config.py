@@ -151,6 +151,9 @@ def parse_plan(given: Mapping[str, Any], folder: Path | None = None, *, title: s
         training=training,
     )
     plan.runs()
+    for problem, _ in plan.problems:
+        if isinstance(problem, TableTask):
+            problem.check(plan.variants)
     return plan
 
 

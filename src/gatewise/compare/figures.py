@@ -20,6 +20,8 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#
 _DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (8, 2, 2, 2)))
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _LEAST = 1e-12
+# Points: large enough to be read where a picture of five inches is shown on a phone.
+_TEXT = 10.5
 
 
 def plot_curves(score: ProblemScore) -> Figure:
@@ -28,7 +30,7 @@ def plot_curves(score: ProblemScore) -> Figure:
     A run that ended keeps its last value. Of a measure that spans orders of magnitude mean and deviation are those of
     the logarithm.
     """
-    with canvas(6.4, 4.3) as (figure, axes):
+    with canvas(5.0, 4.0) as (figure, axes):
         for place, cell in enumerate(score.cells):
             drawn = _mean_curve(score, cell)
             if drawn is None:
@@ -38,6 +40,7 @@ def plot_curves(score: ProblemScore) -> Figure:
             if len(cell.rows) > 1:
                 axes.fill_between(steps, low, high, color=colour, alpha=0.16, lw=0)
             axes.plot(steps, mean, color=colour, ls=dash, lw=2, label=cell.name)
+            axes.plot(steps[-1], mean[-1], _MARKS[place % len(_MARKS)], color=colour, ms=6)
         _references(axes, score)
         if score.measure.log:
             axes.set_yscale("log")
@@ -48,13 +51,17 @@ def plot_curves(score: ProblemScore) -> Figure:
         axes.xaxis.set_major_formatter("{x:,.0f}")
         held = score.measure.title if score.problem.unit == "step" else "loss on what was held back"
         axes.set_title(f"{held[0].upper()}{held[1:]}")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, fontsize=9.5, handlelength=3)
+        columns = 4 if len(score.cells) in (3, 4, 7, 8) else 3
+        figure.legend(
+            loc="outside lower center", ncols=columns, fontsize=_TEXT, handlelength=2.6, columnspacing=1.2
+        )
+        _enlarge(axes)
         return figure
 
 
 def plot_values(score: ProblemScore) -> Figure:
     """The measure on test sequences in the end: a mark for each seed, a bar for their mean."""
-    with canvas(5.2, 4.3) as (figure, axes):
+    with canvas(5.0, 4.0) as (figure, axes):
         names = [cell.name for cell in score.cells]
         for place, cell in enumerate(score.cells):
             values = cell.values
@@ -71,13 +78,17 @@ def plot_values(score: ProblemScore) -> Figure:
         if score.measure.log:
             axes.set_yscale("log")
         elif score.measure.percent:
-            axes.yaxis.set_major_formatter("{x:.0%}")
+            lowest = min((value for cell in score.done for value in cell.values), default=0.0)
+            if lowest < 0.8:
+                axes.set_ylim(-0.02, 1.02)
+            axes.yaxis.set_major_formatter("{x:.0%}" if lowest < 0.8 else "{x:.1%}")
         slanted = (
             {"rotation": 25, "ha": "right", "rotation_mode": "anchor"} if max(map(len, names)) > 9 else {}
         )
         axes.set_xticks(range(len(names)), names, **slanted)
         axes.set_xlim(-0.6, len(names) - 0.4)
-        axes.set_title("In the end, on test data: each seed, and the mean")
+        axes.set_title("On test data: each seed, and the mean")
+        _enlarge(axes)
         return figure
 
 
@@ -94,26 +105,27 @@ def plot_lengths(scores: Sequence[ProblemScore], lengths: Sequence[int]) -> Figu
         for row, cell in enumerate(score.cells):
             if cell.rows:
                 shares[row, column] = cell.solved / len(cell.rows)
-    width = 2.4 + 1.35 * len(lengths)
-    with canvas(width, 1.3 + 0.62 * len(names)) as (figure, axes):
+    width = max(1.5 + 0.9 * len(lengths), 3.6)
+    with canvas(width, 1.2 + 0.6 * len(names)) as (figure, axes):
         axes.grid(visible=False)
         axes.imshow(np.where(np.isnan(shares), 0, shares), cmap="Blues", vmin=0, vmax=1.25, aspect="auto")
         for column, score in enumerate(scores):
             for row, cell in enumerate(score.cells):
                 dark = not math.isnan(shares[row, column]) and shares[row, column] > 0.6
-                axes.text(column, row, _cell_text(cell), ha="center", va="center", fontsize=9.5,
+                axes.text(column, row, _cell_text(cell), ha="center", va="center", fontsize=_TEXT,
                           color="white" if dark else INK, linespacing=1.3)  # fmt: skip
         axes.set_xticks(range(len(lengths)), [f"{length:,}" for length in lengths])
         axes.set_yticks(range(len(names)), names)
-        axes.tick_params(length=0, labelsize=10)
+        axes.tick_params(length=0)
         axes.set_xticks(np.arange(len(lengths) + 1) - 0.5, minor=True)
         axes.set_yticks(np.arange(len(names) + 1) - 0.5, minor=True)
         axes.grid(visible=True, which="minor", axis="both", color="white", lw=3)
         axes.tick_params(which="minor", length=0)
         for side in axes.spines.values():
             side.set_visible(False)
-        axes.set_xlabel("steps")
-        axes.set_title(f"{scores[0].problem.kind}: seeds that solve it, and after how many optimiser steps")
+        axes.set_xlabel("steps of a sequence")
+        axes.set_title(f"{scores[0].problem.kind.capitalize()}: seeds that solve it")
+        _enlarge(axes)
         return figure
 
 
@@ -162,6 +174,14 @@ def _references(axes: Any, score: ProblemScore) -> None:
             continue
         axes.axhline(value, color=LINE, lw=1.4, ls=dash, zorder=0.5)
         axes.annotate(
-            name, (1, value), (-4, 3), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right",
-            color=MUTED, fontsize=9,
+            name, (1, value), (4, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center",
+            color=MUTED, fontsize=_TEXT, annotation_clip=False,
         )  # fmt: skip
+
+
+def _enlarge(axes: Any) -> None:
+    """Set all text of the axes in the size of this module."""
+    axes.tick_params(labelsize=_TEXT)
+    axes.xaxis.label.set_size(_TEXT)
+    axes.yaxis.label.set_size(_TEXT)
+    axes.set_title(axes.get_title(loc="left"), fontsize=_TEXT + 0.5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -70,6 +70,12 @@ class ForecastTable(TableTask):
         """The forecaster with a cell; missing values are left out unless the options say otherwise."""
         missing = self.options.get("missing", "mask")
         return super().estimator(variant, horizon=self.horizon, missing=missing, **further)
+
+    def check(self, variants: Iterable[Variant]) -> None:
+        """Raises where a cell, a parameter or the table cannot be."""
+        for variant in variants:
+            self.estimator(variant)
+        self._data()
 
     def fit(self, estimator: Any) -> None:
         """Fit to the rows before the held-out span."""

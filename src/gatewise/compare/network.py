@@ -18,6 +18,8 @@ from gatewise.spec.program import bind
 __all__ = ["Network", "count_parameters", "nearest_width", "solve_width", "width_step"]
 
 _WIDEST = 1 << 16
+# Beyond the budget by so much, the narrowest network is no longer within it.
+_SLACK = 1.1
 
 
 class Network(nn.Module):
@@ -83,7 +85,7 @@ def solve_width(program: Program, inputs: int, outputs: int, parameters: int, nu
     of two widths that are equally near, the narrower is taken.
 
     Raises:
-        ArgumentError: the narrowest network is more than half too large, or the budget is beyond 65,536 units.
+        ArgumentError: the narrowest network is more than a tenth too large, or the budget is beyond 65,536 units.
 
     Example:
         >>> from gatewise import cells
@@ -119,7 +121,7 @@ def nearest_width(count: Callable[[int], int], parameters: int, *, step: int, na
         7
     """
     low, high = 1, 2
-    if count(step) > 1.5 * parameters:
+    if count(step) > _SLACK * parameters:
         raise ArgumentError(
             f"budget: {parameters:,} parameters are too few for {name!r}: its narrowest network has {count(step):,}; "
             "give more, or leave this cell out"

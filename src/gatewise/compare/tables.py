@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -75,6 +75,10 @@ class TableTask(ABC):
     @abstractmethod
     def measure(self) -> Measure:
         """What is looked at on the held-out part."""
+
+    @abstractmethod
+    def check(self, variants: Iterable[Variant]) -> None:
+        """Raises where a cell, a parameter or the data cannot be, before anything is trained."""
 
     @abstractmethod
     def judge(self, estimator: Any) -> tuple[dict[str, float], Trivial, bool]:

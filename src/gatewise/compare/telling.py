@@ -65,7 +65,10 @@ class Telling:
             measure_text: the measure in words.
             left: seconds that the runs behind it may take, or None.
         """
-        ended = "solved" if row["solved"] else "diverged" if row["stopped"] == "diverged" else "not solved"
+        yes, no = ("solved", "not solved")
+        if "trivial" in row:  # of a table
+            yes, no = (f"{word} {row['trivial']['name']}" for word in ("better than", "no better than"))
+        ended = yes if row["solved"] else "diverged" if row["stopped"] == "diverged" else no
         text = (
             f"[{self._place}/{self._total}] {self._name}: {ended}, {measure_text}, {row['steps']:,} steps in "
         )

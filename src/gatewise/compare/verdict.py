@@ -185,7 +185,7 @@ def _sizes(level: Sequence[CellScore]) -> list[str]:
 def _no_better(score: ProblemScore, cells: Sequence[CellScore]) -> list[str]:
     """Who learned nothing."""
     trivial = score.trivial
-    if trivial is None:
+    if trivial is None or score.measure.goal is None:  # without a goal, the first sentence says it
         return []
     edge = trivial.value * (1 - _NO_BETTER if score.measure.lower else 1 + _NO_BETTER)
     lost = [cell.name for cell in cells if not score.measure.better(score.center(cell.values), edge)]
@@ -197,7 +197,7 @@ def _no_better(score: ProblemScore, cells: Sequence[CellScore]) -> list[str]:
 
 def _rank(score: ProblemScore, cell: CellScore) -> tuple[float, float]:
     """Sorts the best first: by the share of seeds that solve it, then steps until then, or the value."""
-    share = -cell.solved / len(cell.rows)
+    share = 0.0 if score.measure.goal is None else -cell.solved / len(cell.rows)
     if cell.always and len(cell.solved_at) == len(cell.rows):
         return share, float(np.mean(np.log(cell.solved_at)))
     value = score.center(cell.values)
