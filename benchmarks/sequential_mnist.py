@@ -8,10 +8,10 @@
 
 Le et al. 2015; 5,000 of the training images are held back to look at, accuracy is that on the 10,000 test images.
 
-- By row: one layer of about 81,000 parameters (128 LSTM units), 12 passes, three seeds; in training images are moved by
-  up to one pixel.
-- By pixel: about 42,000 parameters (100 LSTM units, as in Cooijmans et al. 2017), an hour a run, one seed, images as they
-  are. Published for LSTM by pixel and permuted: 98.9 and 90.2 % (Cooijmans et al. 2017).
+- By row: one layer of about 81,000 parameters (128 LSTM units), 12 passes, three seeds; in training images are moved
+  by up to one pixel.
+- By pixel: about 42,000 parameters (100 LSTM units, as in Cooijmans et al. 2017), an hour a run, one seed, images as
+  they are. Published for LSTM by pixel and permuted: 98.9 and 90.2 % (Cooijmans et al. 2017).
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ class Adding(_Sum):
         marked = np.stack(
             [generator.integers(half, size=rows), generator.integers(half, self.steps, size=rows)]
         )
-        return _marked(values, marked, np.full(rows, self.steps), np.zeros((2, 0)))
+        return _marked(values, marked, np.full(rows, self.steps), None)
 
 
 @dataclass(frozen=True)
@@ -173,13 +173,13 @@ def _marked(
     values: NDArray[np.float32],
     marked: NDArray[np.int64],
     lengths: NDArray[np.int64],
-    ends: NDArray[np.int64],
+    ends: NDArray[np.int64] | None,
 ) -> dict[str, Tensor]:
     """Numbers and marks side by side, -1 at the ends; nothing beyond a sequence's last step."""
     time, rows = values.shape
     everyone = np.arange(rows)
     marks = np.zeros((time, rows), np.float32)
-    if ends.size:
+    if ends is not None:
         marks[ends, everyone] = -1.0
     marks[marked, everyone] = 1.0
     values = np.where(np.arange(time)[:, None] < lengths, values, np.float32(0))
