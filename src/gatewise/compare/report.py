@@ -146,7 +146,8 @@ def _problem_section(score: ProblemScore) -> str:
     title = score.problem.title
     verdict = f'<p class="lede">{escape(" ".join(judge(score)))}</p>'
     if not score.done:
-        return section(f"{title[0].upper()}{title[1:]}", verdict)
+        begun = any(cell.rows for cell in score.cells)
+        return section(f"{title[0].upper()}{title[1:]}", verdict, table(table_rows(score)) if begun else "")
     goal = ""
     if score.measure.goal is not None:
         sign = "below" if score.measure.lower else "at least"

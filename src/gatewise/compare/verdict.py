@@ -73,13 +73,13 @@ def judge(score: ProblemScore) -> list[str]:
     Args:
         score: all cells on it.
     """
-    cells = score.done
-    if not cells:
+    begun, cells = [cell for cell in score.cells if cell.rows], score.done
+    if not begun:
         return ["No run is done yet."]
-    said = [_solving(score, cells), *_leading(score, cells), *_no_better(score, cells)]
+    said = [_solving(score, begun), *_leading(score, cells), *_no_better(score, cells)]
     diverged = [f"{cell.name} ({cell.diverged} of {len(cell.rows)})" for cell in score.cells if cell.diverged]
     if diverged:
-        said.append(f"Numbers that are not finite ended runs of {_listed(diverged)}.")
+        said.append(f"Runs that ended in numbers that are not finite: {_listed(diverged)}.")
     missing = sum(cell.wanted - len(cell.rows) for cell in score.cells)
     if missing:
         said.append(f"{missing} of {sum(cell.wanted for cell in score.cells)} runs are not done yet.")
