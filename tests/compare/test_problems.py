@@ -206,7 +206,7 @@ class Stack:
         return distance
 
 
-@pytest.mark.parametrize("problem", [Dyck(30), Dyck(12, 3, 2), Dyck(8, 2, 1)], ids=lambda one: one.title)
+@pytest.mark.parametrize("problem", [Dyck(29), Dyck(12, 3, 2), Dyck(8, 2, 1)], ids=lambda one: one.title)
 def test_dyck_words(problem) -> None:
     rows = 200
     batch = drawn(problem, rows)
