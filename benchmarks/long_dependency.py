@@ -14,8 +14,8 @@ The protocol, the same for every cell (`gatewise.compare`, whose report.html and
 - Adam, batches of 32, gradients cut at norm 1; at most 10,000 steps, fewer where the goal is met. The learning rate is
   0.003, for the RNN 0.001; both were set beforehand and not tuned.
 
-Estimated from short tries (0.14 ms for a step of a batch of sequences on one core): at the worst five hours for the lags
-and two for the thousand, less where cells solve what they can.
+Estimated from short tries (0.14 ms for a step of a batch of sequences on one core): at the worst five hours for the
+lags and two for the thousand, less where cells solve what they can.
 """
 
 from __future__ import annotations
