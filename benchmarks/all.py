@@ -56,6 +56,13 @@ QUEUE = (
     Entry("language_model", "language_model", "language-model"),
     Entry("summaries", "summaries", "summaries"),
     Entry("translation", "translation", "translation"),
+    Entry("long_dependency", "long_dependency/results", "long-dependency", ("lags",)),
+    Entry("long_dependency", "long_dependency_1000/results", "long-dependency-1000", ("thousand",)),
+    Entry("sequential_mnist", "sequential_mnist_row/results", "sequential-mnist-row", ("row",)),
+    Entry("sequential_mnist", "sequential_mnist_pixel/results", "sequential-mnist-pixel", ("pixel",)),
+    Entry(
+        "sequential_mnist", "sequential_mnist_permuted/results", "sequential-mnist-permuted", ("permuted",)
+    ),
 )
 
 
@@ -77,6 +84,7 @@ def main() -> None:
         lines = arguments.out / f"{entry.lines}.jsonl"
         kept = KEPT / f"{entry.kept}.jsonl"
         if kept.exists() and not lines.exists():
+            lines.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(kept, lines)
         if arguments.list:
             done = len(lines.read_text(encoding="utf-8").splitlines()) if lines.exists() else 0

@@ -495,3 +495,19 @@ def test_single_parameters_may_learn_at_rates_of_their_own() -> None:
     # Both gradients are 1.
     torch.testing.assert_close(before[0] - model.weight.detach(), torch.full((1, 1), 0.5))
     torch.testing.assert_close(before[1] - model.bias.detach(), torch.full((1,), 0.05))
+
+
+def test_a_goal_that_is_reached_ends_the_run(tmp_path):
+    asked = []
+
+    class Goal(Scripted):
+        def reached(self, measures):
+            asked.append(measures["loss"])
+            return measures["loss"] < 0.5
+
+    _, history = train(objective=Goal([0.9, 0.7, 0.4, 0.1]), max_epochs=9, checkpoint_folder=tmp_path)
+    assert (history.stopped, history.steps, len(history.epochs)) == ("reached", 30, 3)
+    assert asked == [0.9, 0.7, 0.4]
+    # It stays so when it is taken up again.
+    _, again = train(objective=Goal([0.9]), max_epochs=9, checkpoint_folder=tmp_path)
+    assert (again.stopped, again.steps) == ("reached", 30)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from gatewise.data.files import read_table
 from gatewise.errors import ArgumentError, DataError
 
-__all__ = ["Example", "find", "get", "load", "names"]
+__all__ = ["Example", "FileSet", "find", "find_files", "get", "load", "names"]
 
 BUNDLED = Path(__file__).parent / "bundled"
 
@@ -51,6 +51,23 @@ class Example:
     target: str
 
 
+@dataclass(frozen=True)
+class FileSet:
+    """One public data set that is no table: files that belong together.
+
+    Args:
+        title, origin, licence: as an `Example`'s.
+        sha256: the files' names, and their checksums.
+        folders: the paths under which the files are looked for, relative to each place.
+    """
+
+    title: str
+    origin: str
+    licence: str
+    sha256: Mapping[str, str]
+    folders: tuple[str, ...]
+
+
 def names() -> tuple[str, ...]:
     """The names of all examples.
 
@@ -80,18 +97,44 @@ def find(name: str) -> Path:
         DataError: the file is nowhere, or its content is not the one that is expected.
     """
     example = get(name)
-    tried = [place / file for place in _places() for file in example.files]
+    return _found(name, example.files, example.sha256, example.origin)
+
+
+def find_files(name: str) -> dict[str, Path]:
+    """The files of a data set that is no table, by their names, their checksums verified.
+
+    Args:
+        name: "mnist".
+
+    Raises:
+        ArgumentError: no such data set has that name.
+        DataError: a file is nowhere, or its content is not the one that is expected.
+    """
+    if name not in _FILE_SETS:
+        raise ArgumentError(
+            f"files: no data set is called {name!r}; known are {', '.join(sorted(_FILE_SETS))}"
+        )
+    known = _FILE_SETS[name]
+    return {
+        file: _found(name, [f"{folder}/{file}" for folder in known.folders], digest, known.origin)
+        for file, digest in known.sha256.items()
+    }
+
+
+def _found(name: str, files: Iterable[str], digest: str, origin: str) -> Path:
+    """The first place that has a file, its content checked."""
+    tried = [place / file for place in _places() for file in files]
     path = next((path for path in tried if path.is_file()), None)
     if path is None:
         raise DataError(
-            f"the data set {name!r} is not on this machine. Get it from {example.origin} and put the file at one of: "
+            f"the data set {name!r} is not on this machine. Get it from {origin} and put the file at one of: "
             + ", ".join(str(path) for path in tried)
         )
     found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != example.sha256:
+    if found != digest:
         raise DataError(
             f"{str(path)!r} is not the file that {name!r} stands for: its sha256 is {found}, expected "
-            f"{example.sha256}. Replace it by the original, or give your own file by its path."
+            f"{digest}. Replace it by the original, or give your own file by its path."
         )
     return path
 
@@ -154,5 +197,20 @@ _EXAMPLES: dict[str, Example] = {
             test_start="2014-01-01",
             target="PM2.5 at the US embassy in Beijing, µg/m³",
         ),
+    )
+}
+
+_FILE_SETS: dict[str, FileSet] = {
+    "mnist": FileSet(
+        title="MNIST: 60,000 and 10,000 images of handwritten digits, 28 x 28 pixels",
+        origin="LeCun, Cortes and Burges (the four files in IDX format); LeCun et al. 1998, Proceedings of the IEEE 86",
+        licence="LeCun & Cortes; usually stated CC BY-SA 3.0",
+        sha256={
+            "train-images-idx3-ubyte.gz": "0b367032e93c5d0cea0925647cfdb18614af8ee15f83e6f2fc2ad904a6835971",
+            "train-labels-idx1-ubyte.gz": "ec02e7948609e5754d47881c09b8afdd8dfa60600b9e5388c8c54a67069ec772",
+            "t10k-images-idx3-ubyte.gz": "167310007f03058885c7e95e6c0b19c20de5c7fd3031f4cbdadc9014a523d80b",
+            "t10k-labels-idx1-ubyte.gz": "fc607395669ec21321ea83e4b82c0544b7e8e63ff5b34337c06bc0a17cc0da3c",
+        },
+        folders=("mnist", "long-dependency/mnist"),
     )
 }

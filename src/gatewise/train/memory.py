@@ -145,7 +145,8 @@ def _check_course(run: Run, state: dict[str, Any]) -> None:
     for key, most in (("epoch", run.config.max_epochs), ("position", steps), ("step", run.total_steps)):
         _expect(type(state[key]) is int and 0 <= state[key] <= most, key, state[key])
     _expect(type(state["waited"]) is int and state["waited"] >= 0, "waited", state["waited"])
-    _expect(state["stopped"] in ("", "finished", "max_steps", "patience"), "stopped", state["stopped"])
+    endings = ("", "finished", "max_steps", "reached", "patience")
+    _expect(state["stopped"] in endings, "stopped", state["stopped"])
     if not state["stopped"]:  # max_steps may end a run amid an epoch
         _expect(state["step"] == state["epoch"] * steps + state["position"], "step", state["step"])
     _expect(isinstance(epochs, list) and len(epochs) == state["epoch"], "epochs", f"{epochs}"[:80])

@@ -39,7 +39,8 @@ class Objective(Protocol):
     number of values that are not missing): data-parallel training weighs each process's share by it (by its
     rows, without). `fingerprint() -> str` tells one objective from another at a resume. `state_tensors() ->
     dict[str, Tensor]` and `load_state_tensors(tensors)` keep what is carried from step to step (the states
-    of truncated backpropagation) in the checkpoints.
+    of truncated backpropagation) in the checkpoints. `reached(measures) -> bool` is asked after each validation,
+    with its measures, whether there is nothing more to train for; it must depend on them alone.
     """
 
     def loss(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
@@ -61,8 +62,8 @@ class History:
             (of the last step), "seconds" (of this epoch).
         best_epoch: the "epoch" with the least validation loss, None before the first validation.
         best_loss: that loss, or None.
-        stopped: why it ended: "finished", "max_steps", "patience", "max_time" or "interrupted"; "" while it
-            runs.
+        stopped: why it ended: "finished", "max_steps", "reached", "patience", "max_time" or "interrupted"; "" while
+            it runs.
         steps: optimiser steps done.
         seconds: time spent, earlier resumptions included.
     """

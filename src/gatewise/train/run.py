@@ -31,7 +31,7 @@ from gatewise.train.stepper import NotFiniteError, Stepper
 __all__ = ["Run"]
 
 _REPORT_SECONDS = 0.1
-_FINAL = ("finished", "max_steps", "patience")
+_FINAL = ("finished", "max_steps", "reached", "patience")
 
 
 class Run:
@@ -87,7 +87,7 @@ class Run:
             self._folder = CheckpointFolder(Path(config.checkpoint_folder), identity)
         self.started = self._now = self._last_checkpoint = time.monotonic()
         self._next_report = 0.0
-        self._checkpoint_due = False
+        self._checkpoint_due = self._reached = False
 
     # ---- from start to end -------------------------------------------------------------------------
 
@@ -170,6 +170,8 @@ class Run:
 
     def _epoch_reason(self) -> str:
         """Return why the run ends after an epoch, or nothing."""
+        if self._reached:
+            return "reached"
         if self.epoch >= self.config.max_epochs:
             return "finished"
         if self.config.patience is not None and self.waited >= self.config.patience:
@@ -188,6 +190,8 @@ class Run:
             with torch.no_grad(), self.placement.autocast():
                 measures = self._measures(self.objective.validate(self.model))
             loss = measures["loss"]
+            ask = getattr(self.objective, "reached", None)
+            self._reached = callable(ask) and bool(ask(dict(measures)))
             improved = self.history.best_loss is None or loss < self.history.best_loss
             if improved:
                 self.history.best_epoch, self.history.best_loss = self.epoch + 1, loss

@@ -67,6 +67,7 @@ def ending(run: Run) -> str:
     text = {
         "finished": f"all {config.max_epochs} epochs done",
         "max_steps": f"all {config.max_steps} steps done",
+        "reached": f"the goal is reached after {history.steps} steps",
         "patience": f"no improvement in {config.patience} epochs",
         "max_time": f"time is up (max_time={config.max_time})",
         "interrupted": f"stopped by Ctrl-C after step {history.steps}",
