@@ -78,7 +78,7 @@ class LanguageNetwork(nn.Module):
     def __init__(self, plan: NetworkPlan, order: Any = None) -> None:
         super().__init__()
         self.plan = plan
-        # The published recipe's small start is for a rate of 30. At AdamW's rates a network that reads such vectors sits
+        # The published recipe's small start is for a rate of 30. At AdamW's rates one that reads such vectors sits
         # at the tokens' frequencies for hundreds of steps; an output that shares them needs them small all the same.
         vectors = torch.empty(plan.tokens, plan.embedding_size)
         self.embedding = nn.Parameter(vectors.uniform_(-0.1, 0.1) if plan.tied else vectors.normal_())
