@@ -15,7 +15,7 @@ from gatewise.engines.together import can_run_together, run_together
 from gatewise.spec.program import Program
 from gatewise.spec.transforms import prepared
 
-__all__ = ["call_program", "run_stack"]
+__all__ = ["call_program", "extra_streams", "operands_of", "run_stack"]
 
 
 def call_program(call: StackCall) -> Program:
@@ -41,7 +41,7 @@ def run_stack(call: StackCall) -> StackResult:
     if call.batch_sizes is not None:
         return _packed(call)
     program = call_program(call)
-    extras = _extra_streams(call)
+    extras = extra_streams(call)
     layer_inputs, trace = call.inputs, []
     finals: list[list[Tensor]] = [[] for _ in call.program.states]
     for layer in range(call.num_layers):
@@ -62,7 +62,7 @@ def run_stack(call: StackCall) -> StackResult:
     return StackResult(output, states, tuple(trace) if call.return_gates else None)
 
 
-def _extra_streams(call: StackCall) -> dict[str, Tensor]:
+def extra_streams(call: StackCall) -> dict[str, Tensor]:
     """The mask and the resets as the program's streams."""
     extras: dict[str, Tensor] = {}
     steps = call.inputs[0].shape[0]
@@ -84,7 +84,7 @@ def _layer(
     first, seed = layer * call.directions, [] if call.seed is None else [call.seed]
     reverse = [call.reverse or direction == 1 for direction in range(call.directions)]
     operands = [
-        _operands(call, program, first + k, layer_inputs, extras, back) for k, back in enumerate(reverse)
+        operands_of(call, program, first + k, layer_inputs, extras, back) for k, back in enumerate(reverse)
     ]
     if call.directions == 2 and call.checkpoint_every is None and call.prepared is None:
         calls = [
@@ -97,7 +97,7 @@ def _layer(
     return [_direction(call, program, first + k, *operands[k], back) for k, back in enumerate(reverse)]
 
 
-def _operands(
+def operands_of(
     call: StackCall, program: Program, index: int, layer_inputs: tuple[Tensor, ...], extras: dict[str, Tensor],
     reverse: bool,
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:  # fmt: skip
