@@ -10,7 +10,7 @@ than a step.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -23,12 +23,15 @@ from gatewise.engines.native import PreparedLayer
 from gatewise.engines.sizes import sizes_of, template
 from gatewise.errors import EngineError
 from gatewise.spec.derivative import OUTPUT, Names, differentiate, recorded
-from gatewise.spec.program import Program, bind
+from gatewise.spec.program import Program, Stream, bind
 
 __all__ = [
     "Derivative", "RecurrenceCall", "RecurrenceResult", "apply_call", "is_plain", "may_differentiate", "recurrence",
     "sequence_names", "unshared",
 ]  # fmt: skip
+
+
+_STEPS = "steps"
 
 
 @dataclass(frozen=True)
@@ -230,6 +233,10 @@ class Derivative:
 
         names = Names.of(program)
         streams = {stream.name: x for stream, x in zip(program.inputs, inputs, strict=True)}
+        if not derived.program.inputs:
+            # A step that is linear in its states reads nothing of the forward run; engines count steps by a stream.
+            derived = replace(derived, program=replace(derived.program, inputs=(Stream(_STEPS, 1),)))
+            streams[_STEPS] = states[0].new_zeros(*inputs[0].shape[:2], 1)
         streams |= {names.cotangent(name): g for name, g in present.items()}
         streams |= {names.saved(node): sequences[holder] for node, holder in program.held.items()}
         read = {stream.name for stream in derived.program.inputs}

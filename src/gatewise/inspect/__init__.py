@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from gatewise.inspect.flow import GradientFlow, LayerFlow, gradient_flow
+from gatewise.inspect.callback import FlowMonitor
+from gatewise.inspect.flow import gradient_flow
+from gatewise.inspect.flow_log import FlowRecord, MonitoredLayer, MonitorWarning, read_records
+from gatewise.inspect.flow_numbers import GradientFlow, LayerFlow
 from gatewise.inspect.horizon import HorizonEstimate, Reach, estimate_horizon
 from gatewise.inspect.verdict import EXPLODING, VANISHING, Verdict
 
 __all__ = [
     "EXPLODING",
     "VANISHING",
+    "FlowMonitor",
+    "FlowRecord",
     "GradientFlow",
     "HorizonEstimate",
     "LayerFlow",
+    "MonitorWarning",
+    "MonitoredLayer",
     "Reach",
     "Verdict",
     "estimate_horizon",
     "gradient_flow",
+    "read_records",
 ]

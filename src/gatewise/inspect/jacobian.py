@@ -29,6 +29,7 @@ MOST_DENSE = 128
 
 _BLOCK = 4  # vectors of the power iteration: it converges as (sigma_5 / sigma_1)^2 a round
 _PIECE = 1 << 24  # numbers that one piece may save for its derivative, about
+_STEPS = 16  # the most of a piece: products of so many Jacobians stay within the range of float32
 _SAVED = 8  # values that a step saves for its derivative per unit of its state, about
 
 
@@ -126,7 +127,7 @@ class _Chain:
 
     def _cut(self, lags: Sequence[int]) -> list[int]:
         """Where pieces begin and end, in steps, from 0 to the last."""
-        most = max(1, _PIECE // (self.rows * self.copies * self.width * _SAVED))
+        most = max(1, min(_STEPS, _PIECE // (self.rows * self.copies * self.width * _SAVED)))
         ends = sorted({0, self.steps, *(self.steps - lag for lag in lags)})
         cuts = [range(a, b, most) for a, b in itertools.pairwise(ends)]
         return [*itertools.chain.from_iterable(cuts), self.steps]

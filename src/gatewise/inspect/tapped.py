@@ -19,12 +19,18 @@ from torch.autograd.function import once_differentiable
 
 from gatewise.engines import StackCall
 from gatewise.engines.geometry import check_call
-from gatewise.engines.operators import Derivative, RecurrenceCall, apply_call, sequence_names
+from gatewise.engines.operators import (
+    Derivative,
+    RecurrenceCall,
+    RecurrenceResult,
+    apply_call,
+    sequence_names,
+)
 from gatewise.engines.stack import call_program, extra_streams, operands_of
 from gatewise.spec.derivative import recorded
 from gatewise.spec.program import Program
 
-__all__ = ["Tap", "differentiate", "run_tapped"]
+__all__ = ["Tap", "differentiate", "rows_of", "run_again", "run_tapped"]
 
 
 @dataclass(eq=False)
@@ -37,6 +43,7 @@ class Tap:
         inputs, states, tensors: Its operands: (time, batch, width), (batch, width), parameters.
         program: The step as it is where it counts: it says which of its states it puts out.
         mask: (time, batch, 1), which steps count; None where all do.
+        seed: What random masks start from, or None.
         begun: The leaves that its graph starts from: the states before the first step.
         state_gradients: After a backward pass, (time, batch, width) for each state: d loss / d the state that the step
             at that time hands on, through later steps and, for a state that the layer also puts out, that output.
@@ -51,6 +58,7 @@ class Tap:
     tensors: list[Tensor]
     program: Program
     mask: Tensor | None
+    seed: Tensor | None = None
     begun: list[Tensor] = field(default_factory=list)
     state_gradients: tuple[Tensor, ...] = field(default=())
     initial_gradients: tuple[Tensor, ...] = field(default=())
@@ -135,20 +143,28 @@ def run_tapped(call: StackCall) -> tuple[Tensor, tuple[Tensor, ...], list[Tap]]:
     program, extras = call_program(call), extra_streams(call)
     taps: list[Tap] = []
     finals: list[list[Tensor]] = [[] for _ in call.program.states]
-    seed = [] if call.seed is None else [call.seed]
     layer_inputs = call.inputs
     for layer in range(call.num_layers):
         outputs = []
         for direction in range(call.directions):
             index, reverse = layer * call.directions + direction, call.reverse or direction == 1
             operands = operands_of(call, program, index, layer_inputs, extras, reverse)
-            run = RecurrenceCall(recorded(program), reverse, index, 0, "auto", bool(seed))
+            run = RecurrenceCall(recorded(program), reverse, index, 0, "auto", call.seed is not None)
             inputs, states, tensors = ([x.detach() for x in group] for group in operands)
-            tap = Tap(layer, direction, run, inputs, states, tensors, _without_mask(call), extras.get("mask"))
+            tap = Tap(
+                layer,
+                direction,
+                run,
+                inputs,
+                states,
+                tensors,
+                _without_mask(call),
+                extras.get("mask"),
+                call.seed,
+            )
             taps.append(tap)
-            tap.begun = [state.clone().requires_grad_() for state in states]
             # The inputs carry the graph of the layer below; the tap holds their numbers.
-            result = run.result(_Tapped.apply(tap, *operands[0], *tap.begun, *tensors, *seed))
+            result = run_again(tap, operands[0])
             outputs.append(result.sequences["output"])
             for listed, final in zip(finals, result.states, strict=True):
                 listed.append(final)
@@ -158,6 +174,23 @@ def run_tapped(call: StackCall) -> tuple[Tensor, tuple[Tensor, ...], list[Tap]]:
         drops = call.dropout and call.training and layer < call.num_layers - 1
         layer_inputs = (F.dropout(output, call.dropout),) if drops else (output,)
     return output, tuple(torch.stack(listed) for listed in finals), taps
+
+
+def run_again(tap: Tap, inputs: Sequence[Tensor]) -> RecurrenceResult:
+    """Runs a tap's layer from its states, to be differentiated with respect to them and to its inputs."""
+    tap.begun = [state.clone().requires_grad_() for state in tap.states]
+    seed = [] if tap.seed is None else [tap.seed]
+    return tap.call.result(_Tapped.apply(tap, *inputs, *tap.begun, *tap.tensors, *seed))
+
+
+def rows_of(tap: Tap, rows: Tensor, copies: int) -> Tap:
+    """The same layer over some of its sequences, each several times, not run yet."""
+    inputs = [x[:, rows].repeat_interleave(copies, 1) for x in tap.inputs]
+    states = [state[rows].repeat_interleave(copies, 0) for state in tap.states]
+    mask = None if tap.mask is None else tap.mask[:, rows].repeat_interleave(copies, 1)
+    return Tap(
+        tap.layer, tap.direction, tap.call, inputs, states, tap.tensors, tap.program, mask, tap.seed
+    )  # fmt: skip
 
 
 def differentiate(

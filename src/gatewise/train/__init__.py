@@ -7,6 +7,7 @@ from gatewise.train.checkpoint import CheckpointWarning
 from gatewise.train.config import TrainConfig
 from gatewise.train.diagnosis import DivergenceError
 from gatewise.train.loop import fit
+from gatewise.train.monitoring import Monitor, monitored
 from gatewise.train.progress import choose
 from gatewise.train.protocols import BatchSource, History, Objective
 
@@ -15,9 +16,11 @@ __all__ = [
     "CheckpointWarning",
     "DivergenceError",
     "History",
+    "Monitor",
     "Objective",
     "TrainConfig",
     "choose",
     "fit",
+    "monitored",
     "progress",
 ]

@@ -10,6 +10,7 @@ from torch import nn
 from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.train.config import TrainConfig
 from gatewise.train.interrupt import Interrupt
+from gatewise.train.monitoring import Monitor, ambient, check_monitor
 from gatewise.train.placement import Placement
 from gatewise.train.progress import Progress, SilentProgress
 from gatewise.train.protocols import BatchSource, History, Objective
@@ -27,6 +28,7 @@ def fit(
     *,
     progress: Progress | None = None,
     on_epoch: Callable[[Mapping[str, Any]], object] | None = None,
+    monitor: Monitor | None = None,
 ) -> History:
     """Train a model, to the end or until patience, time or Ctrl-C ends it; resume it if it was cut off.
 
@@ -49,6 +51,8 @@ def fit(
         progress: whom to tell; None tells nobody. `gatewise.train.choose()` picks what fits the terminal.
         on_epoch: called with each epoch's record (see `History.epochs`) after it; what it raises ends the
             run.
+        monitor: what looks on at the steps, such as `gatewise.inspect.FlowMonitor`; None takes the one of
+            `gatewise.train.monitored`, if any. Of several processes the main one is looked on.
 
     Returns:
         What happened.
@@ -81,10 +85,14 @@ def fit(
         ('finished', True)
     """
     _check(model, objective, batches, config, progress, on_epoch)
+    check_monitor(monitor)
     placement = Placement(config)
     shown = progress if progress is not None and placement.is_main else SilentProgress()
     with isolated(placement.device), Interrupt(loud=not isinstance(shown, SilentProgress)) as interrupt:
-        return Run(model, objective, batches, config, placement, shown, on_epoch, interrupt).go()
+        run = Run(model, objective, batches, config, placement, shown, on_epoch, interrupt)
+        if placement.is_main:
+            run.stepper.monitor = monitor if monitor is not None else ambient()
+        return run.go()
 
 
 def _check(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gatewise.errors import ArgumentError, ArgumentTypeError
 from gatewise.train.config import TrainConfig
+from gatewise.train.monitoring import Monitor
 from gatewise.train.optimisation import clip_gradients, make_averaging, make_optimizer
 from gatewise.train.placement import Placement
 from gatewise.train.protocols import BatchSource, Objective
@@ -50,6 +51,7 @@ class Stepper:
         parameters: what is trained.
         optimizer: the optimiser.
         averaging: the average of the weights, or None.
+        monitor: what looks on at the steps, or None.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class Stepper:
             self.parameters, config, [factors.get(name, 1.0) for name, _ in named]
         )
         self.averaging = make_averaging(self.parameters, config)
+        self.monitor: Monitor | None = None
+        self._model = model
         self._rate_factor = getattr(batches, "rate_factor", None)
         self._objective, self._batches, self._placement = objective, batches, placement
         self._clip = config.gradient_clip
@@ -93,6 +97,16 @@ class Stepper:
         Raises:
             NotFiniteError: the loss or gradient is not finite; it has reached no weight.
         """
+        if self.monitor is None:
+            return self._step(epoch, position, step, rate)
+        with self.monitor.watch(self._model, step + 1) as watch:
+            scaler = self._placement.scaler
+            scale = scaler.get_scale() if scaler is not None and watch.due else 1.0
+            loss = self._step(epoch, position, step, rate)
+            watch.tell(loss, scale)
+            return loss
+
+    def _step(self, epoch: int, position: int, step: int, rate: float) -> Tensor:
         batch = self._batches.batch(epoch, position)
         if not isinstance(batch, Mapping):
             raise ArgumentTypeError(
