@@ -19,7 +19,7 @@ from tests.inspect.finite_differences import Push, loss_gradient
 from tests.nn.helpers import layer, rows_of, streams_for
 
 TOLERANCE = 1e-7
-"""Finite differences err by about 1e-10 (see STEP); a thousand times that leaves room for large third derivatives."""
+"""A hundred times the error of the differences (see STEP), for third derivatives of up to 1e5 (layer norm of 3 units)."""
 
 
 def begin(module: nn.Recurrent, batch: int) -> tuple[Tensor, ...]:
@@ -81,12 +81,12 @@ def test_loss_gradients_equal_finite_differences(cell: str) -> None:
     with torch.no_grad():
         found = measured(module, x, hx, [steps] * batch, streams=streams).layers[0]
     assert found.state_names == module.state_names
-    np.testing.assert_allclose(found.loss_gradient, together.mean(1), rtol=TOLERANCE, atol=1e-9)
+    np.testing.assert_allclose(found.loss_gradient, together.mean(1), rtol=TOLERANCE, atol=1e-8)
     for name, norms in zip(module.state_names, expected, strict=True):
         np.testing.assert_allclose(
-            found.loss_gradient_by_state[name], norms.mean(1), rtol=TOLERANCE, atol=1e-9
+            found.loss_gradient_by_state[name], norms.mean(1), rtol=TOLERANCE, atol=1e-8
         )
-    np.testing.assert_allclose(found.loss_gradient_by_lag, together.mean(1)[::-1], rtol=TOLERANCE, atol=1e-9)
+    np.testing.assert_allclose(found.loss_gradient_by_lag, together.mean(1)[::-1], rtol=TOLERANCE, atol=1e-8)
 
 
 @pytest.mark.parametrize("options", [{}, {"residual": True}, {"batch_first": True}, {"layer_norm": True}])
@@ -104,12 +104,12 @@ def test_two_layers_both_ways_of_ragged_sequences(cell: str, options: dict[str, 
     for found in flow.layers:
         _, together = expected_norms(module, x, None, hx, lengths, (found.layer, found.direction))
         np.testing.assert_allclose(
-            found.loss_gradient, np.nanmean(together[:, :2], 1), rtol=TOLERANCE, atol=1e-9
+            found.loss_gradient, np.nanmean(together[:, :2], 1), rtol=TOLERANCE, atol=1e-8
         )
         # By lag, each sequence counts from where the layer ends: its own last step, or the first in time.
         ends = [together[:n, b][:: 1 if found.direction else -1] for b, n in enumerate(lengths)]
         by_lag = [np.mean([e[k] for e in ends if k < len(e)]) for k in range(steps)]
-        np.testing.assert_allclose(found.loss_gradient_by_lag, by_lag, rtol=TOLERANCE, atol=1e-9)
+        np.testing.assert_allclose(found.loss_gradient_by_lag, by_lag, rtol=TOLERANCE, atol=1e-8)
 
 
 def test_packed_masked_and_padded_input_give_the_same() -> None:
