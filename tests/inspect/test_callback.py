@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from gatewise import inspect, nn, train
 from gatewise.errors import ArgumentError, ArgumentTypeError, StoreError
 from gatewise.inspect import FlowMonitor, gradient_flow, read_records
+from gatewise.train.monitoring import check_monitor
 
 
 class Model(torch.nn.Module):
@@ -117,7 +118,7 @@ def test_what_is_recorded_is_the_gradient_flow_of_the_step() -> None:
 
     stepped(model, monitor, lambda model: loss(*model(x, lengths=lengths)))
     gradients = {name: p.grad for name, p in model.named_parameters()}
-    after = model.state_dict()
+    after = {name: value.clone() for name, value in model.state_dict().items()}
     record = monitor.records[0]
     model.load_state_dict(before)
     flow = gradient_flow(model, x, lengths=lengths, loss=loss)
@@ -164,11 +165,10 @@ def test_layouts(form: str) -> None:
             return model(x[:1])[0].sum() + model(x)[0].sum()
         return model(x[:, 0] if form == "unbatched" else x)[0].sum()
 
-    stepped(model, monitor, loss)
+    stepped(model, monitor, loss, rate=0.0)
     (seen,) = monitor.records[0].layers
     assert seen.lags.tolist() == [0, 1, 2, 3, 4]
     options = {"lengths": [2, 5]} if form == "packed" else {}
-    stepped(model, FlowMonitor(every=1), loss, rate=-0.1)  # back to where it began
     given = x[:, :1] if form == "unbatched" else x
     flow = gradient_flow(model, given, loss=lambda y, h: y.sum(), **options).layers[0]
     np.testing.assert_allclose(seen.loss_gradient, flow.loss_gradient_by_lag, rtol=0.05)
@@ -199,9 +199,14 @@ def test_steps_runs_and_models_without_recurrent_layers() -> None:
 
 def test_an_error_in_the_step_leaves_no_hook_and_no_record() -> None:
     monitor, model = FlowMonitor(every=1), nn.GRU(3, 4)
-    with pytest.raises(KeyError), monitor.watch(model):
-        model(torch.ones(2, 1, 3))
-        raise KeyError
+
+    def fail() -> None:
+        with monitor.watch(model):
+            model(torch.ones(2, 1, 3))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert monitor.records == []
     assert not model._forward_hooks
     assert not model._forward_pre_hooks
@@ -272,7 +277,7 @@ def test_bad_files_and_arguments_are_named(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="step: "):
         monitor.watch(torch.nn.Linear(1, 1), 0)
     with pytest.raises(ArgumentTypeError, match="monitor: "):
-        train.fit(Model(), Objective(), Source(), train.TrainConfig(), monitor=3)  # type: ignore[arg-type]
+        check_monitor(3)
     with pytest.raises(StoreError, match="none"):
         read_records(tmp_path / "none")
     (tmp_path / "other").write_text("[1]\n")

@@ -19,7 +19,7 @@ from tests.inspect.finite_differences import Push, loss_gradient
 from tests.nn.helpers import layer, rows_of, streams_for
 
 TOLERANCE = 1e-7
-"""A hundred times the error of the differences (see STEP), for third derivatives of up to 1e5 (layer norm of 3 units)."""
+"""What the differences err by (see STEP) where third derivatives reach 1e5: layer norm of 3 units."""
 
 
 def begin(module: nn.Recurrent, batch: int) -> tuple[Tensor, ...]:

@@ -102,7 +102,7 @@ def test_lags_beyond_the_range_of_numbers() -> None:
     for factor in (0.5, 2.0):
         module = linear_layer(factor * torch.eye(3, dtype=torch.float64)).float()
         with torch.no_grad():
-            module.bias_h_l0.zero_()
+            module.bias_ih_l0.zero_()
         for method in ("dense", "power"):
             found = gradient_flow(module, torch.zeros(1500, 1, 2), lags=[500, 1500], method=method).layers[0]
             expected = np.array([500, 1500]) * math.log(factor)
