@@ -89,8 +89,15 @@ def test_loss_gradients_equal_finite_differences(cell: str) -> None:
     np.testing.assert_allclose(found.loss_gradient_by_lag, together.mean(1)[::-1], rtol=TOLERANCE, atol=1e-8)
 
 
-@pytest.mark.parametrize("options", [{}, {"residual": True}, {"batch_first": True}, {"layer_norm": True}])
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize(
+    ("cell", "options"),
+    [
+        ("lstm", {}),
+        ("lstm", {"residual": True}),
+        ("gru", {"batch_first": True}),
+        ("gru", {"layer_norm": True}),
+    ],
+)
 def test_two_layers_both_ways_of_ragged_sequences(cell: str, options: dict[str, Any]) -> None:
     module = layer(cell, 3, 3, num_layers=2, bidirectional=True, **options)
     lengths, steps = [4, 2, 0], 4
