@@ -27,11 +27,12 @@ class Model(torch.nn.Module):
     def __init__(self, cell: str = "lstm", **options: Any) -> None:
         super().__init__()
         self.rnn = nn.Recurrent(cell, 3, 5, num_layers=2, batch_first=True, **options)
+        self.drop = torch.nn.Dropout(0.2)  # draws after the layer does
         self.head = torch.nn.Linear(10 if options.get("bidirectional") else 5, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         output, _ = self.rnn(x)
-        return self.head(output)
+        return self.head(self.drop(output))
 
 
 RANDOM = {"dropout": 0.3, "recurrent_dropout": 0.2, "weight_drop": 0.2, "zoneout": 0.1, "bidirectional": True}

@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from gatewise import cells, nn
 from gatewise.errors import ArgumentError, ArgumentTypeError, GatewiseError, ShapeError
 from gatewise.inspect import gradient_flow
+from gatewise.inspect.tapped import differentiate, run_tapped
 from tests.inspect.finite_differences import Push, loss_gradient
 from tests.nn.helpers import layer, rows_of, streams_for
 
@@ -140,6 +141,15 @@ def test_steps_that_are_masked_out_in_the_middle_are_no_steps() -> None:
     np.testing.assert_allclose(whole.log_jacobian, cut.log_jacobian, rtol=1e-12)
     np.testing.assert_allclose(whole.loss_gradient_by_lag[:4], cut.loss_gradient_by_lag, rtol=1e-12)
     assert np.isnan(whole.loss_gradient[[1, 4]]).all()
+
+
+def test_the_output_of_a_step_that_does_not_count_says_nothing_of_its_state() -> None:
+    module = layer("gru", 3, 4)
+    call, _ = module._call(torch.randn(4, 2, 3, dtype=torch.float64), None, lengths=[4, 2])
+    output, _, taps = run_tapped(call)
+    differentiate([output.sum()], taps)
+    assert (taps[0].state_gradients[0][2:, 1] == 0).all()
+    assert (taps[0].state_gradients[0][:2, 1] != 0).all()
 
 
 def test_resets_cut_the_gradient() -> None:
