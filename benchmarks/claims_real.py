@@ -29,7 +29,7 @@ except ImportError:
     from resumable import data_folder
     from tagging import atis
 
-__all__ = ["ACTIVITY", "AIR", "NETWORKS", "TAGGING", "air", "activity", "tag"]
+__all__ = ["ACTIVITY", "AIR", "NETWORKS", "TAGGING", "activity", "air", "tag"]
 
 AIR = {"hidden_size": 64, "horizon": 24, "options": {"max_epochs": 12}}
 TAGGING = {
@@ -235,6 +235,7 @@ def activity(network: str, fold: int, seed: int, *, quick: bool = False) -> dict
     said = model.predict([values[one] for one in test])
     parameters = sum(one.numel() for one in model.fitted_.network.parameters())
     return {
-        "right": int((said == labels[test]).sum()), "count": len(test), "accuracy": float((said == labels[test]).mean()),
+        "right": int((said == labels[test]).sum()), "count": len(test),
+        "accuracy": float((said == labels[test]).mean()),
         "parameters": parameters, "epochs": len(model.history_),
     }  # fmt: skip

@@ -2,12 +2,12 @@
 
 Runs of benchmarks/understanding.py. Two of that paper's tasks, with sizes and training of our own:
 
-- measure: spikes come at intervals of 10 to 30 steps, six to a sequence; at each spike the answer is how long ago the last
-  one was, as (steps - 10) / 20. Squared errors count at spikes alone, from the second on; they are told as a share of the
-  answers' variance, over held-out sequences. Solved below 1 %.
-- generate: a mark at the first step and then no input at all; a spike is to be given at every n-th step. Learned from the
-  one sequence of 100 steps, and asked to go on for 300: solved when every step is on the right side of one half. It is
-  asked every 50 steps of training.
+- measure: spikes come at intervals of 10 to 30 steps, six to a sequence; at each spike the answer is how long ago the
+  last one was, as (steps - 10) / 20. Squared errors count at spikes alone, from the second on; they are told as a share
+  of the answers' variance, over held-out sequences. Solved below 1 %.
+- generate: a mark at the first step and then no input at all; a spike is to be given at every n-th step. Learned from
+  the one sequence of 100 steps, and asked to go on for 300: solved when every step is on the right side of one half. It
+  is asked every 50 steps of training.
 """
 
 from __future__ import annotations

@@ -13,16 +13,17 @@ What is measured:
 
 - flow: an untrained layer of 64 units under white noise, 200 steps: norms of d h_T / d h_(T-k) (gatewise.inspect) for
   different recurrent matrices, forget biases and cells. Three seeds.
-- memory: the adding problem (gatewise.compare) at lengths 5 to 100, about 2,000 parameters for every cell, at most 3,000
-  steps of Adam on 32 new sequences each. The plain RNN is given three tries: as it is, with a lower learning rate, and
-  with an orthogonal start. Solved: a mean squared error below 0.01 on 2,000 test sequences. Three seeds.
-- timing: two tasks after Gers et al. 2002, with and without peepholes; benchmarks/claims_timing.py tells how. Five seeds.
-- units: the bundled air quality, 24 hours ahead, held-out year 2014; the forecaster's defaults but for its twelve epochs;
-  LSTM of 64 units, GRU of as many units and of as many parameters. Five seeds.
-- tagging: slots of ATIS by one LSTM layer and a softmax, nothing else seeing a word's neighbours; the epoch is chosen on
-  the development part. Forward, backward, both with as many units each, both with as many parameters. Three seeds.
-- activity: AReM by SequenceClassifier, five folds over recordings: an LSTM, convolutions over nine steps, both, and neither
-  (a cell without memory), with the same head, training and width. Three seeds of each fold.
+- memory: the adding problem (gatewise.compare) at lengths 5 to 100, about 2,000 parameters for every cell, at most
+  3,000 steps of Adam on 32 new sequences each. The plain RNN is given three tries: as it is, with a lower learning
+  rate, and with an orthogonal start. Solved: a mean squared error below 0.01 on 2,000 test sequences. Three seeds.
+- timing: two tasks after Gers et al. 2002, with and without peepholes; benchmarks/claims_timing.py tells how. Five
+  seeds.
+- units: the bundled air quality, 24 hours ahead, held-out year 2014; the forecaster's defaults but for its twelve
+  epochs; LSTM of 64 units, GRU of as many units and of as many parameters. Five seeds.
+- tagging: slots of ATIS by one LSTM layer and a softmax, nothing else seeing a word's neighbours; the epoch is chosen
+  on the development part. Forward, backward, both with as many units each, both with as many parameters. Three seeds.
+- activity: AReM by SequenceClassifier, five folds over recordings: an LSTM, convolutions over nine steps, both, and
+  neither (a cell without memory), with the same head, training and width. Three seeds of each fold.
 """
 
 from __future__ import annotations
