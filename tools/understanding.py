@@ -21,8 +21,9 @@ from gatewise import cells, nn
 from gatewise.spec.printers import equations_latex, equations_text
 
 try:
-    from tools import claim_tables, claim_verdicts, step_through, understanding_pictures
+    from tools import claim_lines, claim_tables, claim_verdicts, step_through, understanding_pictures
 except ImportError:
+    import claim_lines
     import claim_tables
     import claim_verdicts
     import step_through
@@ -82,6 +83,8 @@ def blocks() -> dict[str, Callable[[], str]]:
         "forget-bias": forget_table,
         "variants": variant_table,
         "claims": claim_verdicts.summary_table,
+        "picture-flow": lambda: picture("understanding-flow.png"),
+        "picture-memory": lambda: picture("understanding-memory.png"),
         **{f"verdict-{name}": say for name, say in claim_verdicts.verdicts().items()},
         "claims-flow": claim_tables.flow_table,
         "claims-memory": claim_tables.memory_table,
@@ -100,19 +103,29 @@ def equations(name: str) -> str:
     return "\n".join(["```math", r"\begin{aligned}", *lines, r"\end{aligned}", "```"])
 
 
+def picture(name: str) -> str:
+    """A picture and what it shows, or that its lines are not there."""
+    data, _ = understanding_pictures.PICTURES[name]
+    shown = data()
+    if shown is None:
+        return claim_lines.MISSING.capitalize() + "."
+    alt, caption = understanding_pictures.CAPTIONS[name](shown)
+    return f"![{alt}](images/{name})\n\n*{caption}*"
+
+
 # --- tables that follow from formulas and programs
 
 
 def forget_table() -> str:
     """What a forget gate with nothing but its bias lets through, step by step."""
     rows = [
-        "| forget bias | f = σ(bias) | half is left after | 1 % is left after |",
+        "| forget bias | f = σ(bias) | steps until half is left | until 1 % |",
         "| ---: | ---: | ---: | ---: |",
     ]
     for bias in _BIASES:
         share = float(torch.sigmoid(torch.tensor(bias, dtype=torch.float64)))
         half, least = (math.log(part) / math.log(share) for part in (0.5, 0.01))
-        rows.append(f"| {bias:g} | {share:.4f} | {half:.3g} steps | {least:.3g} steps |")
+        rows.append(f"| {bias:g} | {share:.4f} | {half:.3g} | {least:.3g} |")
     return "\n".join(rows)
 
 
@@ -125,7 +138,11 @@ def variant_table() -> str:
     for name in _VARIANTS:
         program = cells.get(name)
         kept = "c" if any(state.name == "c" for state in program.states) else "h"
-        line = next(x for x in reversed(equations_text(program)) if x.startswith(f"{kept}_t = "))
+        written = dict(line.split(" = ", 1) for line in equations_text(program))
+        line = f"{kept}_t = {written[f'{kept}_t']}"
+        # Values that are used more than once have names of their own; they are told with it.
+        inner = [name for name in written if name.startswith("a_") and name in line]
+        line = ", ".join([line, *(f"{name} = {written[name]}" for name in inner)])
         size = sum(one.numel() for one in nn.Recurrent(name, _WIDTH, _WIDTH).parameters())
         product = "yes" if program.has_recurrent_product else "no"
         parallel = "yes" if program.is_linear_in_state else "no"

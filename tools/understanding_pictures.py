@@ -24,7 +24,7 @@ try:
 except ImportError:
     import claim_lines
 
-__all__ = ["PICTURES", "draw", "outdated"]
+__all__ = ["CAPTIONS", "PICTURES", "draw", "outdated"]
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 # 110 points an inch: 9.5 points of text are 14 pixels at the size shown.
@@ -146,7 +146,10 @@ def _flow_data() -> dict | None:
 def _flow(shown: dict) -> Figure:
     with canvas(7.2, 7.6, 2, 1, sharex=True) as (figure, (upper, lower)):
         groups = {upper: [s for s in shown if s.startswith("RNN")], lower: [s for s in shown if s[0] != "R"]}
-        titles = {upper: "Plain RNN: the matrix decides", lower: "Gated cells: the forget bias decides"}
+        titles = {
+            upper: "Plain RNN, by its recurrent matrix",
+            lower: "LSTM and GRU, by the bias of what they keep",
+        }
         for axes, starts in groups.items():
             axes.axhspan(-12.5, -2, color=GRID, alpha=0.45, lw=0)
             axes.axhline(0, color=MUTED, lw=0.8)
@@ -216,4 +219,26 @@ PICTURES: dict[str, tuple[Callable[[], dict | None], Callable[[dict], Figure]]] 
     "understanding-unrolled.png": (_unrolled_data, _unrolled),
     "understanding-flow.png": (_flow_data, _flow),
     "understanding-memory.png": (_memory_data, _memory),
+}
+
+
+def _flow_caption(shown: dict) -> tuple[str, str]:
+    runs = min(one["runs"] for one in shown.values())
+    return (
+        "Norm of the Jacobian product by lag, on a logarithmic scale, for plain and gated layers",
+        f"Largest singular value of ∂h(T) / ∂h(T−k), all states together: median and range of {runs} seeds.",
+    )
+
+
+def _memory_caption(shown: dict) -> tuple[str, str]:
+    runs = min(len(values) for one in shown["cells"].values() for values in one.values())
+    return (
+        "Steps of training until adding is solved, by cell and length",
+        f"{runs} seeds of each; hollow marks above: not solved within {shown['most']:,} steps.",
+    )
+
+
+CAPTIONS: dict[str, Callable[[dict], tuple[str, str]]] = {
+    "understanding-flow.png": _flow_caption,
+    "understanding-memory.png": _memory_caption,
 }
