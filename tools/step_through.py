@@ -92,8 +92,8 @@ def code() -> str:
     lines = ["```python", "import torch", "from gatewise import nn", "", "layer = nn.LSTM(2, 2)"]
     for name in ("weight_ih", "weight_hh"):
         lines.append(f"{name} = [")
-        for k, label in enumerate(program.labels):
-            lines.append(f"    {', '.join(map(str, STEP[name][2 * k : 2 * k + 2]))},  # {label.name}")
+        for k, row in enumerate(STEP[name]):
+            lines.append(f"    {row},  # {program.labels[k // 2].name}, unit {k % 2 + 1}")
         lines.append("]")
     lines += ["with torch.no_grad():"]
     lines += [f"    layer.{name}_l0.copy_(torch.tensor({name}))" for name in ("weight_ih", "weight_hh")]
