@@ -222,19 +222,25 @@ PICTURES: dict[str, tuple[Callable[[], dict | None], Callable[[dict], Figure]]] 
 }
 
 
+def _seeds(counts: list[int]) -> str:
+    """How many seeds there are, while not all runs are done too."""
+    least, most = min(counts), max(counts)
+    return f"{most} seed{'s' if most > 1 else ''}" if least == most else f"{least} to {most} seeds"
+
+
 def _flow_caption(shown: dict) -> tuple[str, str]:
-    runs = min(one["runs"] for one in shown.values())
+    runs = _seeds([one["runs"] for one in shown.values()])
     return (
         "Norm of the Jacobian product by lag, on a logarithmic scale, for plain and gated layers",
-        f"Largest singular value of ∂h(T) / ∂h(T−k), all states together: median and range of {runs} seeds.",
+        f"Largest singular value of ∂h(T) / ∂h(T−k), all states together: median and range of {runs}.",
     )
 
 
 def _memory_caption(shown: dict) -> tuple[str, str]:
-    runs = min(len(values) for one in shown["cells"].values() for values in one.values())
+    runs = _seeds([len(values) for one in shown["cells"].values() for values in one.values()])
     return (
         "Steps of training until adding is solved, by cell and length",
-        f"{runs} seeds of each; hollow marks above: not solved within {shown['most']:,} steps.",
+        f"{runs} of each; hollow marks above: not solved within {shown['most']:,} steps.",
     )
 
 
