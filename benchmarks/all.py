@@ -51,6 +51,7 @@ QUEUE = (
     Entry("activity", "activity", "activity"),
     Entry("stock_movement", "stock-movement", "stock-movement"),
     Entry("nab", "nab", "nab"),
+    Entry("understanding", "claims", "claims"),
     Entry("forecast_scale", "forecast_scale", "forecast-scale"),
     Entry("sentiment", "sentiment", "sentiment"),
     Entry("language_model", "language_model", "language-model"),

@@ -1,4 +1,4 @@
-"""Write what the documentation takes from the code: a page per cell, their index, the README's table.
+"""Write what the documentation takes from the code: pages of cells, the README's table, the guide's numbers.
 
     python tools/generate_docs.py          # write
     python tools/generate_docs.py --check  # say what is out of date, and exit with 1
@@ -14,6 +14,11 @@ from pathlib import Path
 
 from gatewise import cells
 from gatewise.spec.printers import page
+
+try:
+    from tools import understanding
+except ImportError:
+    import understanding
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN = "<!-- cells: written by tools/generate_docs.py -->"
@@ -61,7 +66,11 @@ def readme_with_table(text: str) -> str:
 def generated() -> dict[Path, str]:
     """Return every generated text, by path."""
     readme = ROOT / "README.md"
-    return {**cell_pages(), readme: readme_with_table(readme.read_text(encoding="utf-8"))}
+    return {
+        **cell_pages(),
+        readme: readme_with_table(readme.read_text(encoding="utf-8")),
+        **understanding.pages(),
+    }
 
 
 def outdated() -> list[Path]:
