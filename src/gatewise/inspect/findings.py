@@ -65,6 +65,7 @@ class Finding:
 
 
 def of_layer(layer: LayerStatistics) -> list[Finding]:
+    """Dead, saturated and idle units, and stuck gates, of one layer."""
     found = []
     for one in layer.states:
         found += [*_dead(layer, one), *_saturated(layer, one), *_directions(layer, one)]
@@ -182,6 +183,7 @@ def flow_place(path: str, flow: GradientFlow, layer: LayerFlow) -> str:
 
 
 def of_flows(flows: Mapping[str, GradientFlow]) -> list[Finding]:
+    """Gradients that explode, and beginnings that are forgotten, of modules by their path."""
     findings = []
     for path, flow in flows.items():
         for layer in flow.layers:
