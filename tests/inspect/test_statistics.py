@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from gatewise import cell as declare
 from gatewise import cells, nn
 from gatewise.errors import ArgumentError
 from gatewise.inspect import Tally, record, statistics, trace
 from gatewise.inspect.ranges import gate_ranges, state_ranges
 from gatewise.inspect.retention import retained_gate, retained_states
+from gatewise.spec import sigmoid, tanh
 
 
 def scaled(module: torch.nn.Module, by: float = 3.0) -> torch.nn.Module:
@@ -120,6 +122,17 @@ def test_the_retained_share_is_the_derivative_with_all_gates_fixed(cell) -> None
         return
     [found] = share.values()
     torch.testing.assert_close(found, wanted[cell](), rtol=1e-12, atol=1e-14)
+
+
+def test_a_cell_of_ones_own_is_read_too() -> None:
+    @declare(states="h", gates="z n", cite="a test")
+    def leaking(gate, state):
+        return state.h - sigmoid(gate.z) * (0.5 * state.h - tanh(gate.n))
+
+    torch.manual_seed(0)
+    [one] = trace(nn.Recurrent(leaking, 2, 4).double(), torch.randn(9, 2, 2, dtype=torch.float64))
+    torch.testing.assert_close(one.retained["h"], 1 - 0.5 * one.gates["z"], rtol=1e-12, atol=1e-14)
+    assert retained_gate(leaking.program(), "h") is None
 
 
 def test_ranges_follow_from_the_equations() -> None:
