@@ -15,6 +15,7 @@ and the control's best unit.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import gzip
 import json
 from pathlib import Path
@@ -26,6 +27,7 @@ from gatewise.inspect.state_plots import plot_text
 from gatewise.report.page import picture_png
 from gatewise.store import atomic_write
 from gatewise.tasks import LanguageModel
+from gatewise.tasks.language.network import LanguageNetwork
 
 try:
     from benchmarks.machine import describe
@@ -94,11 +96,8 @@ def trained(text: str, settings: dict, out: Path) -> LanguageModel:
 def untrained(model: LanguageModel) -> LanguageModel:
     """The same network with weights as they are drawn before training."""
     torch.manual_seed(1)
-    network = model.fitted_.network
-    with torch.no_grad():
-        network.embedding.uniform_(-0.1, 0.1)
-        for layer in network.layers:
-            layer.reset_parameters()
+    drawn = LanguageNetwork(model.fitted_.network.plan).eval()
+    model.fitted_ = dataclasses.replace(model.fitted_, network=drawn)
     return model
 
 
