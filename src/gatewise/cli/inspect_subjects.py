@@ -257,7 +257,8 @@ def _records(model: Path, data: str, options: dict[str, Any]) -> Read:
 
     loaded, table = open_known(model, data)
     examples = []
-    for own in _series(table, loaded.entity_column):
+    # So many records of an entity are read as one sequence; more would be several, that overlap.
+    for own in (rows.slice(0, loaded.window) for rows in _series(table, loaded.entity_column)):
         labels = _stamps(own, loaded.time_column)
         examples.append(Example(labels, None, lambda own=own: loaded.predict_proba(own)))  # type: ignore[misc]
     return (

@@ -26,7 +26,7 @@ from gatewise.spec.transforms import with_zoneout
 __all__ = ["Layer", "Recording", "Trace", "layers_of", "networks_of", "record", "trace"]
 
 # How deep a fitted estimator is searched for its networks.
-_DEEPEST = 4
+_DEEPEST = 8
 # Numbers that a recording keeps where nothing else is said: 256 MB in float32.
 _MOST_NUMBERS = 2**26
 
