@@ -117,7 +117,7 @@ def _flow(found: Inspection) -> str:
 def _gates(found: Inspection) -> str:
     layers = found.health.statistics.layers
     pictures = [
-        picture(plot_gates(layer), f"Gates and memory of {layer.name}")
+        _wide(picture(plot_gates(layer), f"Gates and memory of {layer.name}"))
         for layer in layers[:_MOST_LAYERS]
         if layer.time_constants or any(one.is_switch for one in layer.gates)
     ]
@@ -149,7 +149,7 @@ def _along(found: Inspection) -> str:
         title = (
             f"{one.kind.capitalize()} {one.name} of {one.layer}: the {len(one.units)} units that move most"
         )
-        pictures.append(picture(_heat(found, one, title), title))
+        pictures.append(_wide(picture(_heat(found, one, title), title)))
     return section(
         "Along one sequence", *pictures,
         note="Each line is a unit, each column a step; beneath stands what the model read there.",
@@ -198,9 +198,11 @@ def _explained(one: Explained) -> str:
     )
     return section(
         "What past inputs add to the present output",
-        picture(
-            plot_contributions(one.labels, found.scores, f"Integrated gradients through {one.layer}"),
-            "What each past input adds",
+        _wide(
+            picture(
+                plot_contributions(one.labels, found.scores, f"Integrated gradients through {one.layer}"),
+                "What each past input adds",
+            )
         ),
         f"<p>{escape(words)}</p>",
         note="To the length of the layer's last output along its own direction, against inputs that are zero "
@@ -212,3 +214,9 @@ def _steps(steps: float, extrapolated: bool) -> str:
     if not np.isfinite(steps):
         return "endless"
     return f"{steps:,.3g} steps" + (" (extrapolated)" if extrapolated else "")
+
+
+def _wide(figure: str) -> str:
+    """A picture as wide as the page, which a narrow screen scrolls rather than shrinks: its letters stay readable."""
+    style = 'style="max-width:none;width:max(100%,980px)" '
+    return f'<div class="scroll">{figure.replace("<img ", f"<img {style}", 1)}</div>'

@@ -42,6 +42,7 @@ _WIDTH = 10.2  # inches: as wide as a report
 _SIZE = 8.6  # points: 11.5 px on screen
 _NAMES = {"\n": "↵", " ": "␣", "\t": "⇥", "": "∅"}
 _MOST_ROWS = 8
+_LONGEST = 16  # letters of a label: a stamp with its minutes
 
 
 def plot_heat(
@@ -288,10 +289,13 @@ def _label(axes: Any, shown: Sequence[str], *, letters: bool, words: bool) -> No
         _letters(axes, shown)
         return
     # Numbers and stamps stand at every few steps, a hand's breadth apart.
-    widest = min(14, max((len(one) for one in shown), default=1))
+    widest = min(_LONGEST, max((len(one) for one in shown), default=1))
     apart = math.ceil(1.3 * (widest + 3) / 1.1)
     places = list(range(0, len(shown), 1 if words else apart))
-    cut = [one if len(one) <= 14 else one[:13] + "…" for one in (shown[place] for place in places)]
+    cut = [
+        one if len(one) <= _LONGEST else one[: _LONGEST - 1] + "…"
+        for one in (shown[place] for place in places)
+    ]
     axes.set_xticks(places, cut)
     axes.tick_params(axis="x", length=2, pad=2, labelsize=_SIZE, labelcolor=INK)
     for one in axes.get_xticklabels():

@@ -25,6 +25,8 @@ __all__ = ["Activations", "Response", "activations", "find_units"]
 # Steps that both values of a feature need in each half, below which nothing is said of it.
 _FEWEST = 20
 _FEWEST_STEPS = 100
+# A correlation below it tells less than 4 % of what varies.
+_LEAST_STRENGTH = 0.2
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,12 @@ class Response:
 
     @property
     def holds(self) -> bool:
-        """Whether it is more than chance, and more than the input of the step tells."""
-        return self.p_value < 0.05 and (self.baseline is None or self.score > self.baseline)
+        """Whether it is more than chance, more than the input of the step tells, and no trifle."""
+        return (
+            self.p_value < 0.05
+            and self.strength >= _LEAST_STRENGTH
+            and (self.baseline is None or self.score > self.baseline)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Its numbers as plain JSON values."""
