@@ -41,7 +41,7 @@ LONG = (
     "tests/cli/test_tag.py", "tests/tasks/tagging/test_tagger.py",
     "tests/tasks/text_classification/test_classifier.py", "tests/tasks/text_classification/test_finetuning.py",
     "tests/tasks/seq2seq/test_estimators.py", "tests/cli/test_texts.py",
-    "tests/tasks/language/test_language_model.py", "tests/compare/test_tables.py",
+    "tests/tasks/language/test_language_model.py", "tests/compare/test_tables.py", "tests/cli/test_inspect_kinds.py",
 )  # fmt: skip
 
 

@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 import gatewise
-from gatewise.cli import bench, cells, compare, evaluate, explain_cell, fit, generate, predict, update, watch
+from gatewise.cli import (
+    bench,
+    cells,
+    compare,
+    evaluate,
+    explain_cell,
+    fit,
+    generate,
+    inspect,
+    predict,
+    update,
+    watch,
+)
 from gatewise.cli.console import errors, fail
 from gatewise.errors import GatewiseError
 
@@ -33,6 +45,7 @@ app.command("update", epilog=update.EXAMPLES)(update.update)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("generate", epilog=generate.EXAMPLES)(generate.generate)
 app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
+app.command("inspect", epilog=inspect.EXAMPLES)(inspect.inspect)
 app.command("watch", epilog=watch.EXAMPLES)(watch.watch)
 app.command("explain-cell", epilog=explain_cell.EXAMPLES)(explain_cell.explain_cell)
 

@@ -35,7 +35,7 @@ from gatewise.tasks.classify.persistence import save_classifier
 from gatewise.tasks.classify.report import report_html
 from gatewise.tasks.classify.splits import hold_out
 
-__all__ = ["ClassifyColumns", "evaluate_classifier", "fit_classify", "predict_classes"]
+__all__ = ["ClassifyColumns", "evaluate_classifier", "fit_classify", "open_known", "predict_classes"]
 
 
 @dataclass(frozen=True)
@@ -104,10 +104,16 @@ def fit_classify(
     return run.end(classifier.stopped_)
 
 
+def open_known(model: Path, data: str, columns: ClassifyColumns) -> tuple[SequenceClassifier, Any]:
+    """A model, and of a file the columns that it reads."""
+    classifier = _loaded(model, columns)
+    return classifier, _known_columns(_read(data, columns), classifier)
+
+
 def predict_classes(model: Path, data: str, out: Path | None, columns: ClassifyColumns) -> None:
     """Write a table of decisions and probabilities, as CSV to standard output where no file is named."""
-    classifier = _loaded(model, columns)
-    table = classifier.predict_table(_known_columns(_read(data, columns), classifier))
+    classifier, known = open_known(model, data, columns)
+    table = classifier.predict_table(known)
     if out is None:
         sys.stdout.buffer.write(csv_bytes(table))
         return

@@ -13,13 +13,18 @@ from gatewise.cli.frame import write_numbers
 from gatewise.data.files import csv_bytes, write_table
 from gatewise.tasks.recipes import RecordDetector
 
-__all__ = ["evaluate_records", "predict_records"]
+__all__ = ["evaluate_records", "open_known", "predict_records"]
+
+
+def open_known(model: Path, data: str) -> tuple[RecordDetector, pa.Table]:
+    """A detector, and of a file the columns that it reads."""
+    detector = RecordDetector.load(model)
+    return detector, _known(read_records(data, ()), detector)
 
 
 def predict_records(model: Path, data: str, out: Path | None) -> None:
     """Write a row for each record, in the order of the file: whose and when, its probability, whether it alarms."""
-    detector = RecordDetector.load(model)
-    table = _known(read_records(data, ()), detector)
+    detector, table = open_known(model, data)
     probabilities = detector.predict_proba(table)
     alarms = detector.alarms(table, probabilities)
     named = [name for name in (detector.entity_column, detector.time_column) if name is not None]

@@ -8,11 +8,15 @@ import math
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any, NoReturn
+
+import numpy as np
+import torch
 
 from gatewise.errors import ArgumentError, ArgumentTypeError, StoreError
 
-__all__ = ["canonical_json", "check_plain", "digest", "parse_json"]
+__all__ = ["canonical_json", "check_plain", "digest", "parse_json", "plain"]
 
 # A model's configuration nests a program's graph: some ten levels. The limit stays far from the parser's own.
 _MOST_LEVELS = 64
@@ -161,3 +165,36 @@ def _no_constant(name: str) -> NoReturn:
 
 def _damaged(source: str | os.PathLike[str], what: str) -> StoreError:
     return StoreError(f"{os.fspath(source)} is damaged: {what}; restore the file or save the model anew")
+
+
+def plain(value: Any, digits: int | None = None) -> Any:
+    """The value as JSON can hold it: dataclasses as objects, tuples as lists, numpy's numbers as Python's.
+
+    Args:
+        value: of any depth.
+        digits: that count in numbers with a fraction; None: all.
+
+    Returns:
+        The same in dicts, lists and numbers; what is not finite is None.
+
+    Example:
+        >>> plain({"share": np.array([1 / 3, np.nan])}, digits=3)
+        {'share': [0.333, None]}
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name), digits) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(one, digits) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one, digits) for one in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist(), digits)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, torch.device):
+        return str(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        return value if digits is None else float(f"{value:.{digits}g}")
+    return value

@@ -9,12 +9,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
 from gatewise.errors import GatewiseError, StoreError
 from gatewise.spec import Program
+from gatewise.store.documents import plain
 from gatewise.tasks.base import Estimator
 
 __all__ = [
@@ -51,23 +50,6 @@ def restoring(path: Path, what: str) -> Iterator[None]:
             f"{path} does not hold {what} that this version can read ({type(error).__name__}: {error}); save the "
             "model anew"
         ) from error
-
-
-def plain(value: Any) -> Any:
-    """The value with tuples as lists and numpy's numbers as Python's; what is not finite as None."""
-    if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, torch.device):
-        return str(value)
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
 
 
 def stored_parameters(estimator: Any, *left_out: str) -> dict[str, Any]:
