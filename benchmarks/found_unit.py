@@ -15,6 +15,7 @@ and the control's best unit.
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import gzip
 import json
@@ -75,7 +76,7 @@ def main() -> None:
     begin = len(test) // 2 + 200
     figure = plot_text(
         pieces[begin : begin + SHOWN], units.of(best.unit)[begin : begin + SHOWN].astype(float),
-        f"{best.unit.capitalize()}: {best.feature} ({'blue' if best.sign > 0 else 'orange'} is high)", most_lines=34,
+        f"{best.unit}: {best.feature} ({'blue' if best.sign > 0 else 'orange'} is high)", most_lines=34,
     )  # fmt: skip
     atomic_write(arguments.out / "found-unit.png", picture_png(figure))
     if arguments.docs is not None:
@@ -94,11 +95,12 @@ def trained(text: str, settings: dict, out: Path) -> LanguageModel:
 
 
 def untrained(model: LanguageModel) -> LanguageModel:
-    """The same network with weights as they are drawn before training."""
+    """Another model: the same network with weights as they are drawn before training."""
     torch.manual_seed(1)
     drawn = LanguageNetwork(model.fitted_.network.plan).eval()
-    model.fitted_ = dataclasses.replace(model.fitted_, network=drawn)
-    return model
+    other = copy.copy(model)
+    other.fitted_ = dataclasses.replace(model.fitted_, network=drawn)
+    return other
 
 
 def search(model: LanguageModel, text: str) -> tuple[list, inspect.Activations, list[str]]:

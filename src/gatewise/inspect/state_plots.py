@@ -113,9 +113,11 @@ def plot_text(
     lines = _lines(pieces, values, columns)[:most_lines]
     colours = _TEXT_BOTH
     norm = _centred(values)
-    with canvas(_WIDTH, 0.24 * len(lines) + 0.6) as (figure, axes):
+    # As wide as the title needs at least, and no wider than the longest line.
+    longest = max(min(columns, len(title)), *(line[-1][0] + 1 for line in lines if line), 1)
+    with canvas(_WIDTH * longest / columns, 0.24 * len(lines) + 0.6) as (figure, axes):
         axes.set_axis_off()
-        axes.set_xlim(0, columns)
+        axes.set_xlim(0, longest)
         axes.set_ylim(len(lines), 0)
         for number, line in enumerate(lines):
             for place, sign, value in line:
