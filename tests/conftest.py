@@ -42,6 +42,7 @@ LONG = (
     "tests/tasks/text_classification/test_classifier.py", "tests/tasks/text_classification/test_finetuning.py",
     "tests/tasks/seq2seq/test_estimators.py", "tests/cli/test_texts.py",
     "tests/tasks/language/test_language_model.py", "tests/compare/test_tables.py", "tests/cli/test_inspect_kinds.py",
+    "tests/bench/test_kernels.py", "tests/explorer/test_browser.py",
 )  # fmt: skip
 
 
