@@ -153,38 +153,20 @@ def _first_call(kind: str, folder: Path, data: str, columns: dict[str, Any]) -> 
 def _first_layer(kind: str, folder: Path) -> nn.Recurrent:
     """The first recurrent layer of a loaded model."""
     from gatewise import nn, tasks
+    from gatewise.inspect.recording import networks_of
     from gatewise.tasks.recipes import RecordDetector
 
     loader = RecordDetector if kind == "record-detector" else getattr(tasks, _ESTIMATORS.get(kind, ""), None)
     if loader is None:
         raise ArgumentError(f"{str(folder)!r}: expected a model of this library, got the kind {kind!r}")
-    layer = _search(loader.load(folder), nn.Recurrent, set())
+    networks = networks_of(loader.load(folder)).values()
+    layers = (
+        module for network in networks for module in network.modules() if isinstance(module, nn.Recurrent)
+    )
+    layer = next(layers, None)
     if layer is None:
         raise ArgumentError(f"{str(folder)!r}: the model has no recurrent layer; name a cell instead")
-    found: nn.Recurrent = layer
-    return found
-
-
-def _search(item: Any, kind: type, seen: set[int]) -> Any:
-    """The first module of a kind in an estimator: in its attributes, and in theirs, in order."""
-    import torch
-
-    if id(item) in seen:
-        return None
-    seen.add(id(item))
-    if isinstance(item, torch.nn.Module):
-        return next((module for module in item.modules() if isinstance(module, kind)), None)
-    if isinstance(item, dict | list | tuple):
-        inner = list(item.values()) if isinstance(item, dict) else list(item)
-    elif type(item).__module__.startswith("gatewise."):
-        inner = [getattr(item, name, None) for name in (*getattr(item, "__dict__", ()), *_slots(item))]
-    else:
-        return None
-    return next((found for one in inner if (found := _search(one, kind, seen)) is not None), None)
-
-
-def _slots(item: Any) -> tuple[str, ...]:
-    return tuple(getattr(type(item), "__slots__", ()))
+    return layer
 
 
 def _write(subject: Subject, out: Path) -> None:
