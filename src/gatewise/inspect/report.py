@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 
 import numpy as np
@@ -100,9 +101,9 @@ def _flow(found: Inspection) -> str:
             rows.append(
                 [flow_place(path, flow, layer), layer.verdict.kind, *reaches, f"{layer.horizon.window:,}"]
             )
-        pictures.append(
-            picture(plot_gradient_flow(flow), f"The gradient's norm by lag in {path or 'the module'}")
-        )
+        named = [replace(layer, name=flow_place(path, flow, layer)) for layer in flow.layers]
+        figure = plot_gradient_flow(replace(flow, layers=tuple(named)))
+        pictures.append(picture(figure, f"The gradient's norm by lag in {path or 'the module'}"))
     if len(rows) == 1:
         return section("How gradients flow", "<p>Not measured.</p>")
     return section(

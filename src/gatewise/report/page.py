@@ -13,16 +13,22 @@ __all__ = ["definitions", "page", "picture", "picture_png", "section", "table"]
 
 _STYLE = """
 :root { --ink:#1c2430; --soft:#5d6878; --line:#e3e7ed; --blue:#1f5fbf; --wash:#f5f7fa; }
-:root { --good:#1d7a4d; --bad:#a3432b; }
+:root { --good:#1d7a4d; --bad:#a3432b; --page:#fff; --lede:#333d4b; --rule:#c8d0da; color-scheme:light dark; }
+@media screen and (prefers-color-scheme:dark) {
+  :root { --ink:#e6eaf0; --soft:#a3adba; --line:#2b333d; --blue:#7fb0ff; --wash:#1a2028; }
+  :root { --good:#5cc08d; --bad:#f0937a; --page:#12161b; --lede:#c9d1db; --rule:#445060; }
+  /* Pictures keep their white ground. */
+  img { background:#fff; border-radius:8px; padding:6px; }
+}
 * { box-sizing:border-box; }
-body { margin:0; background:#fff; color:var(--ink); }
+body { margin:0; background:var(--page); color:var(--ink); }
 body { font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif; }
 main { max-width:1040px; margin:0 auto; padding:44px 28px 80px; }
 header { border-bottom:1px solid var(--line); padding-bottom:26px; }
 .eyebrow { color:var(--soft); font-size:14px; margin:0 0 10px; }
 h1 { font-size:33px; line-height:1.2; letter-spacing:-.015em; margin:0 0 12px; max-width:24em; }
 h2 { font-size:20px; letter-spacing:-.01em; margin:48px 0 6px; }
-.lede { font-size:17px; color:#333d4b; margin:0; max-width:46em; }
+.lede { font-size:17px; color:var(--lede); margin:0; max-width:46em; }
 .note { color:var(--soft); font-size:14.5px; margin:4px 0 14px; max-width:52em; }
 .tiles { display:flex; flex-wrap:wrap; gap:14px; margin:26px 0 0; }
 .tile { flex:1 1 190px; background:var(--wash); border-radius:10px; padding:15px 18px; }
@@ -33,7 +39,7 @@ figure { margin:10px 0; } img { max-width:100%; height:auto; display:block; }
 .pair { display:flex; flex-wrap:wrap; gap:8px 24px; } .pair figure { flex:1 1 420px; min-width:0; }
 table { border-collapse:collapse; width:100%; font-variant-numeric:tabular-nums; font-size:15px; }
 th { text-align:right; color:var(--soft); font-weight:500; font-size:13.5px; padding:7px 10px; }
-th { border-bottom:1px solid #c8d0da; }
+th { border-bottom:1px solid var(--rule); }
 td { text-align:right; border-bottom:1px solid var(--line); padding:8px 10px; }
 th:first-child, td:first-child { text-align:left; padding-left:0; }
 tr.own td { font-weight:650; color:var(--blue); }
