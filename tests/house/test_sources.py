@@ -40,6 +40,30 @@ def forbidden(tree: ast.Module) -> Iterator[str]:
             yield f"line {node.lineno}: an error caught wide and dropped"
 
 
+MODES = ("no_grad", "inference_mode", "enable_grad", "set_grad_enabled")
+
+
+def resting_modes(tree: ast.Module) -> Iterator[str]:
+    """Yield where a generator rests inside a gradient mode: left before its end, it leaves the mode to its caller."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.With) and any(
+            mode in ast.unparse(item) for item in node.items for mode in MODES
+        ):
+            inside = (part for step in node.body for part in ast.walk(step))
+            if any(isinstance(part, ast.Yield | ast.YieldFrom) for part in inside):
+                yield f"line {node.lineno}: {ast.unparse(node.items[0])}"
+
+
+@each_source
+def test_no_generator_rests_in_a_gradient_mode(path) -> None:
+    assert not list(resting_modes(tree_of(path)))
+
+
+def test_a_generator_that_rests_is_seen() -> None:
+    text = "def f():\n    with torch.no_grad():\n        for x in y:\n            yield x\n"
+    assert list(resting_modes(ast.parse(text))) == ["line 2: torch.no_grad()"]
+
+
 def _is_true(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is True
 

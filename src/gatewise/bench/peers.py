@@ -111,41 +111,42 @@ def streams(seconds: float) -> Iterator[Row]:
     """
     for kind in ("LSTM", "GRU"):
         for hidden in (128, 256, 1024):
-            cell, layer = (
-                getattr(torch.nn, f"{kind}Cell")(hidden, hidden),
-                getattr(nn, kind)(hidden, hidden).eval(),
-            )
-            for name, value in cell.state_dict().items():
-                layer.state_dict()[f"{name}_l0"].copy_(value)
-            x = torch.randn(1, hidden)
-            joined = torch.cat([layer.weight_ih_l0, layer.weight_hh_l0], 1).detach()
-            vector = torch.randn(2 * hidden)
-            with torch.no_grad():
-                zero = torch.zeros(1, hidden)
-                state = (zero, zero) if kind == "LSTM" else zero
-                steps = {"plain": layer} | {w: nn.prepare(layer, w) for w in ("float32", "bfloat16", "int8")}
-                for name, module in steps.items():
-                    expected = cell(x, state)
-                    expected = expected[0] if kind == "LSTM" else expected
-                    output, own = module.step(x)
-                    if name in ("plain", "float32"):
-                        agree(output, expected, f"{kind}.step")
-                    read = in_turns(lambda: torch.mv(joined, vector), lambda: None, seconds / 8)[0]  # noqa: B023
-                    times = in_turns(
-                        lambda: cell(x, state),  # noqa: B023
-                        lambda m=module, s=own: m.step(x, s),  # type: ignore[misc] # noqa: B023
-                        seconds / 2,
-                    )
-                    shape = (1, 1, hidden, hidden)
-                    yield row(
-                        "streams",
-                        f"{kind}.step, {name}",
-                        shape,
-                        "infer",
-                        "torch cell",
-                        times,
-                        read / times[1],
-                    )
+            yield from _stream(kind, hidden, seconds)
+
+
+@torch.no_grad()
+def _stream(kind: str, hidden: int, seconds: float) -> list[Row]:
+    """The rows of one kind and size."""
+    found = []
+    cell, layer = (
+        getattr(torch.nn, f"{kind}Cell")(hidden, hidden),
+        getattr(nn, kind)(hidden, hidden).eval(),
+    )
+    for name, value in cell.state_dict().items():
+        layer.state_dict()[f"{name}_l0"].copy_(value)
+    x = torch.randn(1, hidden)
+    joined = torch.cat([layer.weight_ih_l0, layer.weight_hh_l0], 1).detach()
+    vector = torch.randn(2 * hidden)
+    zero = torch.zeros(1, hidden)
+    state = (zero, zero) if kind == "LSTM" else zero
+    steps = {"plain": layer} | {w: nn.prepare(layer, w) for w in ("float32", "bfloat16", "int8")}
+    for name, module in steps.items():
+        expected = cell(x, state)
+        expected = expected[0] if kind == "LSTM" else expected
+        output, own = module.step(x)
+        if name in ("plain", "float32"):
+            agree(output, expected, f"{kind}.step")
+        read = in_turns(lambda: torch.mv(joined, vector), lambda: None, seconds / 8)[0]
+        times = in_turns(
+            lambda: cell(x, state),
+            lambda m=module, s=own: m.step(x, s),  # type: ignore[misc]
+            seconds / 2,
+        )
+        shape = (1, 1, hidden, hidden)
+        found.append(
+            row("streams", f"{kind}.step, {name}", shape, "infer", "torch cell", times, read / times[1])
+        )
+    return found
 
 
 def end_to_end(seconds: float) -> Iterator[Row]:

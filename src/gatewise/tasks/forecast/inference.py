@@ -19,6 +19,7 @@ __all__ = ["forecast_scaled", "sample_scaled"]
 _BATCH, _MOST_NUMBERS = 1024, 1 << 24
 
 
+@torch.no_grad()
 def forecast_scaled(model: Forecasting, encoded: Encoded, origins: Origins) -> NDArray[np.float64]:
     """Scaled quantiles of shape (origins, horizon, levels), each from its own window of `lookback` rows.
 
@@ -38,6 +39,7 @@ def forecast_scaled(model: Forecasting, encoded: Encoded, origins: Origins) -> N
     return np.concatenate(parts)[chosen] if parts else np.zeros((0, encoded.encoder.horizon, levels))
 
 
+@torch.no_grad()
 def sample_scaled(
     model: Forecasting, encoded: Encoded, origins: Origins, keys: list[str], samples: int, seed: int
 ) -> NDArray[np.float64]:
@@ -70,12 +72,11 @@ def _batches(
     channels, horizon = model.plan.channels, model.plan.horizon
     fitting = _MOST_NUMBERS // (samples * horizon) if samples else _BATCH
     each = max(1, min(_BATCH, fitting) // channels) * channels
-    with torch.no_grad():
-        for begin in range(0, len(origins.series), each):
-            part = slice(begin, begin + each)
-            series = origins.series[part]
-            begins = origins.rows[part] - (lookback - 1)
-            windows = encoded.windows(series, begins, lookback, np.array([lookback - 1]))
-            batch = windows.to_batch() | scale_tensors(encoded, series)
-            batch = {name: value.to(device) for name, value in batch.items()}
-            yield to_windows(batch, log=encoded.scaler.log), part
+    for begin in range(0, len(origins.series), each):
+        part = slice(begin, begin + each)
+        series = origins.series[part]
+        begins = origins.rows[part] - (lookback - 1)
+        windows = encoded.windows(series, begins, lookback, np.array([lookback - 1]))
+        batch = windows.to_batch() | scale_tensors(encoded, series)
+        batch = {name: value.to(device) for name, value in batch.items()}
+        yield to_windows(batch, log=encoded.scaler.log), part

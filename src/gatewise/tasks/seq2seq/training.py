@@ -188,13 +188,14 @@ def likelihoods(model: nn.Module, pairs: Pairs, chosen: Whole) -> Any:
     lengths = pairs.lengths()[chosen]
     order = np.lexsort(lengths.T[::-1])
     begin = 0
-    with torch.no_grad():
-        while begin < len(order):
-            end = begin + 1
-            most = min(len(order), begin + _MOST_PAIRS)
-            while end < most and lengths[order[end], 0] * (end + 1 - begin) <= _MOST_TOKENS:
-                end += 1
-            places = order[begin:end]
-            batch = {name: one.to(device) for name, one in pairs.batch(chosen[places]).items()}
-            yield places, model(batch)
-            begin = end
+    while begin < len(order):
+        end = begin + 1
+        most = min(len(order), begin + _MOST_PAIRS)
+        while end < most and lengths[order[end], 0] * (end + 1 - begin) <= _MOST_TOKENS:
+            end += 1
+        places = order[begin:end]
+        batch = {name: one.to(device) for name, one in pairs.batch(chosen[places]).items()}
+        with torch.no_grad():
+            found = model(batch)
+        yield places, found
+        begin = end
