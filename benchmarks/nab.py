@@ -2,7 +2,7 @@
 
     python benchmarks/nab.py --out benchmarks/results               # row by row; goes on where it was cut off
     python benchmarks/nab.py --way batch --out benchmarks/results   # whole files at once: the same scores in less time
-    python benchmarks/nab.py --files 6 --seeds 0 --out /tmp/nab     # a few files, to see that it runs
+    python benchmarks/nab.py --files 6 --seeds 0 --out benchmarks/results/quick  # a few files, to see that it runs
 
 The protocol:
 

@@ -15,22 +15,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gatewise.cli.app import main
 from gatewise.tasks import AnomalyDetector
+from tests.cli.calling import call
 
 FAST = ["--hidden-size", "4", "--max-epochs", "2", "--lookback", "16"]
 FILES = ["card.md", "config.json", "metrics.json", "model.safetensors", "report.html", "run.json"]
 SPIKES = (320, 360)
-
-
-def call(monkeypatch, *arguments: object) -> int:
-    """Run a command in this process; the exit code."""
-    monkeypatch.setattr(sys, "argv", ["gatewise", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from gatewise.cli.app import main
 from gatewise.tasks import SequenceClassifier
+from tests.cli.calling import call
 from tests.tasks.classify.waves import table
 
 COLUMNS = ["--id", "sensor", "--time", "clock", "--label", "kind"]
@@ -25,16 +24,6 @@ FILES = [
     "report.html",
     "run.json",
 ]
-
-
-def call(monkeypatch, *arguments: object) -> int:
-    """Run a command in this process; the exit code."""
-    monkeypatch.setattr(sys, "argv", ["gatewise", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from gatewise import cells
-from gatewise.cli.app import main
+from tests.cli.calling import call
 
 FAST = ["--hidden-size", "4", "--max-epochs", "1", "--horizon", "4", "--lookback", "12"]
 FILES = [
@@ -51,16 +51,6 @@ def folder(tmp_path_factory) -> Path:
 
 
 COLUMNS = ["--id", "shop", "--time", "day", "--target", "sold", "--ignore", "row"]
-
-
-def call(monkeypatch, *arguments: str) -> int:
-    """Run a command in this process; the exit code."""
-    monkeypatch.setattr(sys, "argv", ["gatewise", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")

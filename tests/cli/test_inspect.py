@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from gatewise.cli.app import main
 from gatewise.store import save_model
 from gatewise.tasks import LanguageModel
+from tests.cli.calling import call
 from tests.tasks.language import corpus
-
-
-def call(monkeypatch, *arguments: object) -> int:
-    """Run a command in this process; the exit code."""
-    monkeypatch.setattr(sys, "argv", ["gatewise", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gatewise.cli.app import main
 from gatewise.cli.inspect import READS
 from gatewise.data.text.columns import write_columns
 from gatewise.tasks import LanguageModel, SequenceClassifier, SequenceTagger, TextClassifier
 from gatewise.tasks.recipes import RecordDetector
+from tests.cli.calling import call
 from tests.tasks import series
 from tests.tasks.anomaly import waves as anomalies
 from tests.tasks.classify import waves as classes
@@ -27,16 +26,6 @@ from tests.tasks.text_classification.films import films
 
 TINY = {"hidden_size": 8, "max_epochs": 1, "random_state": 0, "progress": False}
 Made = tuple[object, str, list[str]]
-
-
-def call(monkeypatch, *arguments: object) -> int:
-    """Run a command in this process; the exit code."""
-    monkeypatch.setattr(sys, "argv", ["gatewise", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
-    return 0
 
 
 def forecaster(place: Path) -> Made:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
-from gatewise.cli.app import main
 from gatewise.tasks import LanguageModel
+from tests.cli.calling import call
 from tests.tasks.language.corpus import text
 
 FAST = ["--hidden-size", "12", "--num-layers", "1", "--max-epochs", "2", "--batch-size", "4"]
@@ -18,16 +17,6 @@ FILES = [
     "baseline.safetensors", "card.md", "config.json", "metrics.json", "model.safetensors", "perplexity.png",
     "report.html", "run.json", "samples.txt",
 ]  # fmt: skip
-
-
-def call(monkeypatch, *arguments: object) -> int:
-    """Run a command in this process; the exit code."""
-    monkeypatch.setattr(sys, "argv", ["gatewise", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")

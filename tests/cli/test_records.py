@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from gatewise.cli.app import main
 from gatewise.data import read_table
 from gatewise.tasks.recipes import RecordDetector
+from tests.cli.calling import call
 
 FILES = ["card.md", "config.json", "metrics.json", "model.safetensors", "report.html", "run.json"]
 COLUMNS = [
@@ -29,16 +28,6 @@ COLUMNS = [
     "note",
 ]
 FAST = ["--hidden-size", "4", "--max-epochs", "1", "--window", "8"]
-
-
-def call(monkeypatch, *arguments: object) -> int:
-    """Run a command in this process; the exit code."""
-    monkeypatch.setattr(sys, "argv", ["gatewise", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
-from gatewise.cli.app import main
 from gatewise.data.text.columns import read_columns, read_sentences, write_columns
 from gatewise.tasks import SequenceTagger
+from tests.cli.calling import call
 from tests.tasks.tagging.sentences import sentences
 
 FAST = ["--hidden-size", "8", "--word-size", "8", "--max-epochs", "2"]
@@ -24,16 +23,6 @@ FILES = [
     "report.html",
     "run.json",
 ]
-
-
-def call(monkeypatch, *arguments: object) -> int:
-    """Run a command in this process; the exit code."""
-    monkeypatch.setattr(sys, "argv", ["gatewise", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from gatewise.cli.app import main
 from gatewise.tasks import Translator
+from tests.cli.calling import call
 from tests.tasks.seq2seq.languages import replaced, sentences
 
 FAST = ["--tokens", "word", "--hidden-size", "16", "--learning-rate", "0.02", "--dropout", "0", "--batch-size", "16",
@@ -26,16 +26,6 @@ FILES = [
     "report.html",
     "run.json",
 ]
-
-
-def call(monkeypatch, *arguments: object) -> int:
-    """Run a command in this process; the exit code."""
-    monkeypatch.setattr(sys, "argv", ["gatewise", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")

@@ -137,9 +137,7 @@ def _first_call(kind: str, folder: Path, data: str, columns: dict[str, Any]) -> 
 
     readings = {**predict.READINGS, "language-model": evaluate.READINGS["language-model"]}
     reading = readings.get(kind, predict.FORECASTS)
-    for name, value in columns.items():
-        if value not in (None, ()) and name not in reading.options:
-            raise ArgumentError(f"--{name}: a model of kind {kind} has no use for this option; leave it out")
+    reading.check(kind, columns)
     options = dict.fromkeys(reading.options) | {n: v for n, v in columns.items() if n in reading.options}
     with TemporaryDirectory() as place, explorer.first_call() as calls:
         reading.run(kind, folder, data, Path(place) / "out.csv", options)

@@ -24,6 +24,14 @@ class Reading:
     options: frozenset[str]
     run: Callable[[str, Path, str, Path | None, dict[str, Any]], None]
 
+    def check(self, kind: str, options: Mapping[str, Any]) -> None:
+        """Refuse an option that was given and that this kind has no use for."""
+        for name, value in options.items():
+            if value not in (None, ()) and name not in self.options:
+                raise ArgumentError(
+                    f"--{name}: a model of kind {kind} has no use for this option; leave it out"
+                )
+
 
 def read_model(
     readings: Mapping[str, Reading], other: Reading, model: Path, data: str, out: Path | None, options: dict[str, Any]
@@ -44,7 +52,5 @@ def read_model(
 
     kind = load_model(model).kind
     reading = readings.get(kind, other)
-    for name, value in options.items():
-        if value not in (None, ()) and name not in reading.options:
-            raise ArgumentError(f"--{name}: a model of kind {kind} has no use for this option; leave it out")
+    reading.check(kind, options)
     reading.run(kind, model, data, out, options)
