@@ -2,7 +2,8 @@
 
 Needs neuralforecast and darts, and nothing of Gatewise. Each peer runs with its own defaults but for horizon, lookback,
 absolute error as its loss (DeepAR: its own Student t), scaling to mean 0 and deviation 1, the calendar where its
-interface takes it, and an early end by the validation rows.
+interface takes it, and an early end by the validation rows. Of many series darts sees the latest MOST_WINDOWS windows of
+each in an epoch: it has no steps that end one, and all windows of M4's would be an epoch of 9,000.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import numpy as np
 METHODS = (
     "neuralforecast LSTM", "neuralforecast GRU", "neuralforecast DeepAR", "darts RNNModel", "darts BlockRNNModel",
 )  # fmt: skip
+
+MOST_WINDOWS = 64
 
 
 def main() -> None:
@@ -131,7 +134,7 @@ def run_darts(
     beside = {key: known} if known else {}
     history = [one[: len(one) - test - validation] for one in whole]
     held = [one[max(0, len(one) - test - validation - lookback - horizon) : len(one) - test] for one in whole]
-    most = {"max_samples_per_ts": 64} if quick else {}
+    most = {"max_samples_per_ts": MOST_WINDOWS} if quick or len(history) > 1 else {}
     begun = time.perf_counter()
     model.fit(history, val_series=held, **beside, **({f"val_{key}": known} if known else {}), **most)
     fit = time.perf_counter() - begun

@@ -32,14 +32,8 @@ int best_kernel() {
 
 std::atomic<int> chosen{-1};
 
-const Kernel& kernel() {
-#ifdef GATEWISE_ON_X86
-    const int now = gatewise_kernel_in_use();
-    if (now == GATEWISE_AVX512) return avx512_kernel;
-    if (now == GATEWISE_AVX2) return avx2_kernel;
-#endif
-    return portable_kernel;
-}
+// The chosen number always has a kernel.
+const Kernel& kernel() { return *kernel_of(gatewise_kernel_in_use()); }
 
 using Fork = void (*)(void (*)(void*), void*, unsigned, unsigned);
 using Ask = int (*)();

@@ -14,6 +14,7 @@
 #include "plan.h"
 #include "pointwise.h"
 #include "product.h"
+#include "sharing.h"
 #include "threads.h"
 
 #include <cstdlib>
@@ -30,10 +31,10 @@ public:
 
     // Decides how the call is shared by at most so many threads, and takes all memory; whether there was enough.
     bool ready(int threads) {
-        choose(threads);
+        shared_ = share_work(plan_, call_, threads);
         return allocate();
     }
-    int threads() const { return threads_; }
+    int threads() const { return shared_.threads; }
 
     // The share of thread `index` of `count`, which is at most threads().
     void body(int index, int count) {
@@ -50,11 +51,11 @@ public:
         for (int s = plan_.first_row_temporary(); s < plan_.slots(); s++)
             own.now[s] =
                 reinterpret_cast<char*>(own.row_temporaries + size_t(s - plan_.first_row_temporary()) * call_.rows);
-        if (packed_ && !call_.prepared) {
+        if (shared_.packed && !call_.prepared) {
             pack_share(index, count);
             barrier_.wait(count);
         }
-        if (by_units_) {
+        if (shared_.by_units) {
             run_rows(own, 0, call_.rows, index, count);
         } else {
             int64_t rows = call_.rows, first = rows * index / count, last = rows * (index + 1) / count;
@@ -78,75 +79,6 @@ private:
         T* row_temporaries;
         TermRun<T>* terms;
     };
-
-    // --- how the work is shared
-
-    void choose(int threads) {
-        double products = 0, pointwise = 0, weights = 0, ahead = 0, ahead_weights = 0;
-        for (const Product& p : plan_.products)
-            for (int k = 0; k < p.terms; k++) {
-                double size = double(p.columns) * plan_.terms[p.first_term + k].length;
-                products += 2 * size;
-                weights += size * sizeof(T);
-            }
-        for (const Block& b : plan_.blocks) pointwise += double(b.per_row ? 1 : b.width) * b.count * 2;
-        double rows = double(call_.rows), steps = double(call_.steps);
-        for (int k = 0; k < plan_.ahead; k++) {
-            const Product& p = plan_.products[k];
-            ahead += p.columns * double(sizeof(T));
-            for (int t = p.first_term; t < p.first_term + p.terms; t++)
-                ahead_weights += p.columns * double(plan_.terms[t].length) * sizeof(T);
-        }
-        // Few rows and steps go straight to the weights.
-        packed_ = call_.prepared || steps * rows >= 6;
-        barriers_ = !plan_.products.empty() || !plan_.sums.empty();
-        share_work(threads, products, pointwise, weights);
-        // The products of a block of steps stay in a core's second cache, beside the matrices; but rows must be enough that
-        // reading the input's matrix, from wherever it comes, takes less time than multiplying by it.
-        double own_rows = by_units_ ? rows / threads_ : (rows + threads_ - 1) / threads_;
-        if (own_rows > most_rows) own_rows = most_rows;
-        double block = ahead > 0 ? 1.5e5 / (own_rows * ahead) : 1;
-        if (by_units_) ahead_weights /= threads_;
-        double least = ahead_weights < 2e5 ? 12 : ahead_weights < 4e6 ? 96 : 192;
-        if (block * own_rows < least) block = least / own_rows;
-        if (block > steps) block = steps;
-        block_ = block < 1 ? 1 : int64_t(block);
-    }
-
-    void share_work(int threads, double products, double pointwise, double weights) {
-        double rows = double(call_.rows), steps = double(call_.steps);
-        // A team costs some microseconds.
-        if (steps * rows * (products + pointwise) < 5e5) threads = 1;
-        threads_ = threads;
-        by_units_ = false;
-        if (threads == 1 || !plan_.may_split_units) {
-            if (threads > rows) threads_ = int(call_.rows);
-            return;
-        }
-        if (!barriers_) {
-            by_units_ = rows < threads;
-            return;
-        }
-        // Time of the products a step in units of one row's arithmetic; the matrices must come from somewhere.
-        // Fewer rows than these cost as much as so many: the matrices come from the second cache, the third, or memory
-        // (measured on two AVX2 cores, docs/results/native.md).
-        auto cost = [&](double own_rows, double own_weights) {
-            double floor = own_weights < 8e5 ? 2.7 : own_weights < 8e6 ? 6.0 : 24.0;
-            return own_rows > floor ? own_rows : floor;
-        };
-        double slice = double((call_.rows + threads - 1) / threads);
-        double by_rows = cost(slice, weights) * products;
-        double barrier = 2e4 * double(count_barriers());  // some 300 ns
-        double by_units = cost(rows, weights / threads) * products / threads + barrier;
-        by_units_ = by_units < by_rows && rows * (products + pointwise) / threads > 2e4;
-        if (!by_units_ && threads > rows) threads_ = int(call_.rows);
-    }
-
-    int count_barriers() const {
-        int count = 0;
-        for (const Segment& s : plan_.segments) count += s.products || s.sums;
-        return count;
-    }
 
     // --- memory
 
@@ -176,7 +108,7 @@ private:
         const size_t row_temporaries = temporaries + round_up(size_t(plan_.temporaries) * chunk_ * sizeof(T));
         const size_t terms = row_temporaries + round_up(size_t(plan_.row_temporaries) * rows * sizeof(T));
         own_bytes_ = terms + round_up(plan_.terms.size() * sizeof(TermRun<T>));
-        size_t own = take(own_bytes_ * threads_);
+        size_t own = take(own_bytes_ * shared_.threads);
         if (too_much_) return false;
         std::unique_ptr<char, Free> tables(static_cast<char*>(std::aligned_alloc(64, total_ + 64)));
         if (!tables) return false;
@@ -194,13 +126,13 @@ private:
         total_ = 0;
         for (size_t k = 0; k < plan_.scratch.size(); k++) {
             const Scratch& s = plan_.scratch[k];
-            size_t copies = s.copies == copies_ahead ? size_t(block_) : s.copies == copies_two ? 2 : 1;
+            size_t copies = s.copies == copies_ahead ? size_t(shared_.block) : s.copies == copies_two ? 2 : 1;
             scratch_at_[k] = take(rows * s.width * sizeof(T) * copies + 64);
         }
         for (size_t k = 0; k < plan_.sums.size(); k++)
             sums_at_[k] = take(2 * rows * chunks_of(plan_.sums[k].width) * sizeof(T));
         size_t matrices = 0;
-        if (packed_) {
+        if (shared_.packed) {
             format_ = call_.prepared ? static_cast<const Prepared*>(call_.prepared)->format : int32_t(GATEWISE_PACKED);
             if (!place_packed<T>(plan_, format_, places_, matrices)) return false;
         }
@@ -299,7 +231,7 @@ private:
         for (int64_t i = 0; i < call_.steps; i++) {
             int64_t t = call_.reverse ? call_.steps - 1 - i : i;
             locate(own, i);
-            if (plan_.ahead && i % block_ == 0) look_ahead(own, i, first, last, index, count);
+            if (plan_.ahead && i % shared_.block == 0) look_ahead(own, i, first, last, index, count);
             for (const Segment& segment : plan_.segments) {
                 if (count > 1 && (segment.products || segment.sums)) barrier_.wait(count);
                 for (int k = segment.first_sum; k < segment.first_sum + segment.sums; k++)
@@ -326,8 +258,8 @@ private:
 
     // Steps of the block that step i belongs to.
     int64_t block_steps(int64_t i) const {
-        int64_t left = call_.steps - i / block_ * block_;
-        return left < block_ ? left : block_;
+        int64_t left = call_.steps - i / shared_.block * shared_.block;
+        return left < shared_.block ? left : shared_.block;
     }
 
     char* written_at(int slot, int64_t i) const {
@@ -335,7 +267,7 @@ private:
         const Scratch& s = plan_.scratch[slot - plan_.first_scratch()];
         // Of a block of steps, the place follows the time, whichever way it runs.
         int64_t copy = s.copies == copies_two ? i & 1 : 0;
-        if (s.copies == copies_ahead) copy = call_.reverse ? block_steps(i) - 1 - i % block_ : i % block_;
+        if (s.copies == copies_ahead) copy = call_.reverse ? block_steps(i) - 1 - i % shared_.block : i % shared_.block;
         return memory_.get() + scratch_at_[slot - plan_.first_scratch()] + size_t(copy) * call_.rows * s.width * sizeof(T);
     }
 
@@ -375,7 +307,7 @@ private:
             TermRun<T>& run = own.terms[k];
             run = {reinterpret_cast<const T*>(own.now[term.vector]) + term.vector_offset,
                 own.rows[term.vector] / int64_t(sizeof(T)), 0, term.length, nullptr, 0, nullptr};
-            if (packed_) {
+            if (shared_.packed) {
                 run.matrix = packed_at_ + places_[t].panels;
                 run.leading = (p.columns + panel_columns<T> - 1) / panel_columns<T> * panel_columns<T>;
                 if (format_ == GATEWISE_INT8) run.scales = reinterpret_cast<const float*>(packed_at_ + places_[t].scales);
@@ -388,7 +320,7 @@ private:
     }
 
     void multiply(Own& own, const Product& p, const Target<T>& target, int groups, int rows, int from, int to) const {
-        if (!packed_) {
+        if (!shared_.packed) {
             direct_product<T>(&plan_.terms[p.first_term], own.terms, p.terms, target, rows, from, to - from);
             return;
         }
@@ -447,7 +379,7 @@ private:
                 even = even && run.group == call_.rows * run.row;
             }
             int64_t groups = steps, rows = last - first;
-            if (!packed_) {
+            if (!shared_.packed) {
                 for (int64_t g = 0; g < groups; g++) {
                     multiply(own, p, target, 1, int(rows), from, to);
                     target.out += target.group;
@@ -564,13 +496,11 @@ private:
         }
     }
 
-    // Rows that pass through all steps together: enough to use a matrix well, few enough to stay in cache.
-    static constexpr int64_t most_rows = 72;
-
     const gatewise_plan& plan_;
     const gatewise_call& call_;
-    int threads_ = 1, chunk_ = 0;
-    bool by_units_ = false, packed_ = false, barriers_ = false, too_much_ = false;
+    Sharing shared_{1, false, false, 1};
+    int chunk_ = 0;
+    bool too_much_ = false;
     size_t total_ = 0, own_bytes_ = 0, own_here_ = 0, own_strides_ = 0, own_temporaries_ = 0, own_rows_ = 0, own_terms_ = 0;
     std::unique_ptr<char, Free> tables_, memory_;
     int64_t *row_bytes_ = nullptr, *unit_bytes_ = nullptr;
@@ -579,7 +509,6 @@ private:
     char* own_packed_ = nullptr;
     const char* packed_at_ = nullptr;
     int32_t format_ = GATEWISE_PLAIN;
-    int64_t block_ = 1;  // steps whose input products are computed at once
     size_t *sums_at_ = nullptr, *scratch_at_ = nullptr;
     char* own_ = nullptr;
     Barrier barrier_;

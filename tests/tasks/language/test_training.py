@@ -20,9 +20,10 @@ import torch.nn.functional as F
 from gatewise import cells
 from gatewise.nn.dropout import locked_dropout
 from gatewise.tasks import LanguageModel
+from gatewise.tasks.language import heads
 from gatewise.tasks.language import options as language_options
 from gatewise.tasks.language.dynamic import Dynamic, dynamic_log_probabilities, gradient_scales
-from gatewise.tasks.language.heads import AdaptiveHead
+from gatewise.tasks.language.heads import AdaptiveHead, FullHead
 from gatewise.tasks.language.network import LanguageNetwork, NetworkPlan
 from gatewise.tasks.language.regularisation import embed, slowness_penalty
 from gatewise.tasks.language.scoring import log_probabilities, mean_loss
@@ -148,6 +149,28 @@ def test_an_adaptive_softmax_is_a_distribution_in_the_vocabularys_own_order() ->
     targets = torch.tensor([order[0], order[5], order[39], 0, 7, 20])
     torch.testing.assert_close(head.losses(states, targets), -logs[range(6), targets])
     torch.testing.assert_close(head.mean_loss(states, targets), -logs[range(6), targets].mean())
+
+
+@pytest.mark.skipif(
+    heads.LinearCrossEntropyOptions is None, reason="torch before 2.13 computes all rows at once"
+)
+def test_a_large_vocabularys_loss_in_chunks_equals_that_of_all_rows_at_once(monkeypatch) -> None:
+    torch.manual_seed(0)
+    head = FullHead(5, heads._MANY_TOKENS, None).double()
+    states = torch.randn(2 * heads._CHUNK + 3, 5, dtype=torch.float64, requires_grad=True)
+    targets = torch.randint(0, heads._MANY_TOKENS, (len(states),))
+    assert head._in_chunks(states) and not head._in_chunks(states[: heads._CHUNK])
+    inputs = (states, head.weight, head.bias)
+    loss = head.mean_loss(states, targets)
+    expected = head.losses(states, targets).mean()
+    torch.testing.assert_close(loss, expected)
+    # The loss is one part of what is trained on: its gradients are scaled by whatever comes back.
+    for one, other in zip(
+        torch.autograd.grad(3 * loss, inputs), torch.autograd.grad(3 * expected, inputs), strict=True
+    ):
+        torch.testing.assert_close(one, other)
+    with torch.no_grad():
+        assert not head._in_chunks(states)
 
 
 def test_a_text_is_told_alike_in_any_parts(monkeypatch) -> None:

@@ -9,12 +9,20 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+try:
+    from torch.nn import LinearCrossEntropyOptions
+except ImportError:  # torch before 2.13
+    LinearCrossEntropyOptions = None
+
 __all__ = ["AdaptiveHead", "FullHead", "cutoffs_of"]
 
 # Grave et al. 2017 find few clusters enough; the head holds the words that make up most of a text.
 _SHARES = (0.1, 0.4)
 _DIVISOR = 4.0
 _NARROWEST = 4  # features of the last cluster, so that a small network has some left there
+# Rows whose loss and gradients are computed together: their logits stay in the cache. From so many tokens on it is
+# quicker than all rows at once.
+_CHUNK, _MANY_TOKENS = 256, 2000
 
 
 class FullHead(nn.Module):
@@ -43,6 +51,11 @@ class FullHead(nn.Module):
         self, states: Float[Tensor, "rows features"], targets: Int[Tensor, " rows"]
     ) -> Float[Tensor, ""]:
         """The mean of `losses`."""
+        if self._in_chunks(states):
+            chunks = LinearCrossEntropyOptions(batch_chunk_size=_CHUNK)
+            return F.linear_cross_entropy(
+                states, self.weight, targets, linear_bias=self.bias, options=chunks
+            )
         return F.cross_entropy(self.logits(states).float(), targets)
 
     def logits(self, states: Float[Tensor, "*rows features"]) -> Float[Tensor, "*rows tokens"]:
@@ -52,6 +65,19 @@ class FullHead(nn.Module):
     def log_probabilities(self, states: Float[Tensor, "rows features"]) -> Float[Tensor, "rows tokens"]:
         """Logarithms of all tokens' probabilities."""
         return F.log_softmax(self.logits(states).float(), dim=-1)
+
+    def _in_chunks(self, states: Tensor) -> bool:
+        """Whether torch can compute loss and gradients a chunk of rows at a time, and is quicker for it."""
+        return (
+            LinearCrossEntropyOptions is not None
+            and len(self.bias) >= _MANY_TOKENS
+            and len(states) > _CHUNK
+            and states.device.type == "cpu"
+            and states.dtype == self.weight.dtype in (torch.float32, torch.float64)
+            and torch.is_grad_enabled()
+            and not torch.is_autocast_enabled("cpu")
+            and not torch.compiler.is_compiling()
+        )
 
 
 class AdaptiveHead(nn.Module):
