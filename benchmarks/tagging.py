@@ -35,7 +35,7 @@ except ImportError:
 
 # What was chosen on the development parts.
 SETTINGS = {
-    "atis": {"hidden_size": 100, "batch_size": 32, "max_epochs": 15, "patience": None, "dropout": 0.3},
+    "atis": {"hidden_size": 100, "batch_size": 32, "max_epochs": 20, "patience": None, "dropout": 0.3},
     "conll2003": {
         "hidden_size": 100,
         "batch_size": 16,

@@ -6,6 +6,7 @@ attention over the same steps.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -96,7 +97,9 @@ class TaggerNetwork(nn.Module):
             batch: as `EncodedSentences.batch` gives it.
         """
         lengths = batch["lengths"][0]
-        parts = [self.words(batch["words"]), self.shapes(batch["shapes"])]
+        # Unit scale, as the shapes' and signs' vectors have it; the table keeps small numbers, which learn more quickly.
+        words = self.words(batch["words"]) * math.sqrt(self.plan.word_size)
+        parts = [words, self.shapes(batch["shapes"])]
         if self.characters is not None:
             parts.append(self.characters(batch))
         rate = self.plan.dropout
