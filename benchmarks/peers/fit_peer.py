@@ -2,8 +2,8 @@
 
 Needs neuralforecast and darts, and nothing of Gatewise. Each peer runs with its own defaults but for horizon, lookback,
 absolute error as its loss (DeepAR: its own Student t), scaling to mean 0 and deviation 1, the calendar where its
-interface takes it, and an early end by the validation rows. Of many series darts sees the latest MOST_WINDOWS windows of
-each in an epoch: it has no steps that end one, and all windows of M4's would be an epoch of 9,000.
+interface takes it, and an early end by the validation rows. Of many series darts sees the latest MOST_WINDOWS windows
+of each in an epoch: it has no steps that end one, and all windows of M4 would be an epoch of 9,000.
 """
 
 from __future__ import annotations
