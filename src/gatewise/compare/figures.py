@@ -41,12 +41,13 @@ def plot_curves(score: ProblemScore) -> Figure:
                 axes.fill_between(steps, low, high, color=colour, alpha=0.16, lw=0)
             axes.plot(steps, mean, color=colour, ls=dash, lw=2, label=cell.name)
             axes.plot(steps[-1], mean[-1], _MARKS[place % len(_MARKS)], color=colour, ms=6)
-        _references(axes, score)
         if score.measure.log:
             axes.set_yscale("log")
         elif score.measure.percent and score.problem.unit == "step":
-            axes.set_ylim(-0.02, 1.02)
-            axes.yaxis.set_major_formatter("{x:.0%}")
+            _show_shares(
+                axes, score, [point[3] for cell in score.cells for row in cell.rows for point in row["curve"]]
+            )
+        _references(axes, score)
         axes.set_xlabel(f"{score.problem.unit}s")
         axes.xaxis.set_major_formatter("{x:,.0f}")
         held = score.measure.title if score.problem.unit == "step" else "loss on what was held back"
@@ -74,14 +75,11 @@ def plot_values(score: ProblemScore) -> Figure:
             shift = np.linspace(-0.16, 0.16, len(values)) if len(values) > 1 else np.zeros(1)
             axes.plot(place + shift, values, _MARKS[place % len(_MARKS)], color=colour, ms=7, alpha=0.85)
             axes.hlines(score.center(values), place - 0.3, place + 0.3, color=colour, lw=2)
-        _references(axes, score)
         if score.measure.log:
             axes.set_yscale("log")
         elif score.measure.percent:
-            lowest = min((value for cell in score.done for value in cell.values), default=0.0)
-            if lowest < 0.8:
-                axes.set_ylim(-0.02, 1.02)
-            axes.yaxis.set_major_formatter("{x:.0%}" if lowest < 0.8 else "{x:.1%}")
+            _show_shares(axes, score, [value for cell in score.done for value in cell.values])
+        _references(axes, score)
         slanted = (
             {"rotation": 25, "ha": "right", "rotation_mode": "anchor"} if max(map(len, names)) > 9 else {}
         )
@@ -162,8 +160,17 @@ def _mean_curve(
     return (steps, np.exp(mean), np.exp(low), np.exp(high)) if log else (steps, mean, low, high)
 
 
+def _show_shares(axes: Any, score: ProblemScore, values: Sequence[float]) -> None:
+    """An axis of shares: from 0 to 1, or around the values and the goal where all are above 80 %."""
+    lowest = min([*values, 1.0 if score.measure.goal is None else score.measure.goal], default=0.0)
+    room = 1 - lowest if values and 0.8 <= lowest < 1 else 1.0
+    near = room < 1
+    axes.set_ylim(1 - (1.15 if near else 1.02) * room, 1 + (0.08 if near else 0.02) * room)
+    axes.yaxis.set_major_formatter("{x:.1%}" if near else "{x:.0%}")
+
+
 def _references(axes: Any, score: ProblemScore) -> None:
-    """The goal and the trivial answer, where the axis shows the measure."""
+    """The goal and the trivial answer, where the axis shows the measure; of shares, what lies within the axis."""
     if score.problem.unit != "step" and axes.get_xlabel():
         return
     lines: list[tuple[str, float | None, Any]] = [("goal", score.measure.goal, (0, (4, 3)))]
@@ -171,6 +178,9 @@ def _references(axes: Any, score: ProblemScore) -> None:
         lines.append((score.trivial.name, score.trivial.value, (0, (1, 2))))
     for name, value, dash in lines:
         if value is None or (score.measure.log and value <= 0):
+            continue
+        low, high = axes.get_ylim()
+        if score.measure.percent and not low <= value <= high:
             continue
         axes.axhline(value, color=LINE, lw=1.4, ls=dash, zorder=0.5)
         axes.annotate(

@@ -30,8 +30,8 @@ h1 { font-size:33px; line-height:1.2; letter-spacing:-.015em; margin:0 0 12px; m
 h2 { font-size:20px; letter-spacing:-.01em; margin:48px 0 6px; }
 .lede { font-size:17px; color:var(--lede); margin:0; max-width:46em; }
 .note { color:var(--soft); font-size:14.5px; margin:4px 0 14px; max-width:52em; }
-.tiles { display:flex; flex-wrap:wrap; gap:14px; margin:26px 0 0; }
-.tile { flex:1 1 190px; background:var(--wash); border-radius:10px; padding:15px 18px; }
+.tiles { display:grid; grid-template-columns:repeat(auto-fit,minmax(170px,1fr)); gap:14px; margin:26px 0 0; }
+.tile { background:var(--wash); border-radius:10px; padding:15px 18px; }
 .tile b { display:block; font-size:25px; letter-spacing:-.02em; font-variant-numeric:tabular-nums; }
 .tile span { color:var(--soft); font-size:13.5px; }
 .good { color:var(--good); } .bad { color:var(--bad); }

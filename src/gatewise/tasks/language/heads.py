@@ -53,9 +53,7 @@ class FullHead(nn.Module):
         """The mean of `losses`."""
         if self._in_chunks(states):
             chunks = LinearCrossEntropyOptions(batch_chunk_size=_CHUNK)
-            return F.linear_cross_entropy(
-                states, self.weight, targets, linear_bias=self.bias, options=chunks
-            )
+            return F.linear_cross_entropy(states, self.weight, targets, linear_bias=self.bias, options=chunks)
         return F.cross_entropy(self.logits(states).float(), targets)
 
     def logits(self, states: Float[Tensor, "*rows features"]) -> Float[Tensor, "*rows tokens"]:

@@ -97,7 +97,7 @@ class TaggerNetwork(nn.Module):
             batch: as `EncodedSentences.batch` gives it.
         """
         lengths = batch["lengths"][0]
-        # Unit scale, as the shapes' and signs' vectors have it; the table keeps small numbers, which learn more quickly.
+        # At unit scale, as shapes and signs are; the table keeps small numbers, which learn more quickly.
         words = self.words(batch["words"]) * math.sqrt(self.plan.word_size)
         parts = [words, self.shapes(batch["shapes"])]
         if self.characters is not None:
