@@ -162,7 +162,7 @@ def _mean_curve(
 
 def _show_shares(axes: Any, score: ProblemScore, values: Sequence[float]) -> None:
     """An axis of shares: from 0 to 1, or around the values and the goal where all are above 80 %."""
-    lowest = min([*values, 1.0 if score.measure.goal is None else score.measure.goal], default=0.0)
+    lowest = min([*values, 1.0 if score.measure.goal is None else score.measure.goal])
     room = 1 - lowest if values and 0.8 <= lowest < 1 else 1.0
     near = room < 1
     axes.set_ylim(1 - (1.15 if near else 1.02) * room, 1 + (0.08 if near else 0.02) * room)
