@@ -104,6 +104,15 @@ def test_what_cannot_be_is_said_in_one_line(folder, monkeypatch, capsys, change,
     assert not out.exists()
 
 
+def test_a_plain_text_is_taken_for_one_sentence_and_refused(folder, monkeypatch, capsys) -> None:
+    plain = folder / "plain.txt"
+    plain.write_text("the cat sat on the mat\nthe dog sat on the log\n", encoding="utf-8")
+    assert call(monkeypatch, "fit", "tag", plain, "--out", folder / "runs" / "never", *FAST) == 2
+    error = capsys.readouterr().err.replace("\n", " ")
+    assert "came one of 2 words" in error
+    assert "an empty line ends a sentence" in error
+
+
 def test_options_of_other_models_are_refused(model, folder, monkeypatch, capsys) -> None:
     assert call(monkeypatch, "predict", model, folder / "test.conll", "--horizon", "3") == 2
     assert "--horizon: a model of kind tagger" in capsys.readouterr().err

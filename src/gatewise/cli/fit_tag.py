@@ -226,6 +226,11 @@ def _split(
     if test is not None:
         held = read_sentences(test, columns=columns)
         return sentences, held, f"the {len(held):,} sentences of {Path(test).name}"
+    if len(sentences) == 1:
+        raise DataError(
+            f"DATA: several sentences are expected, came one of {sentences.words:,} words; a line holds a word and its "
+            "tag, and an empty line ends a sentence: look whether the file has any"
+        )
     count = max(1, round(len(sentences) * share))
     if count > len(sentences) - 2:
         raise DataError(
