@@ -38,8 +38,7 @@ void share_by_rows_or_units(const gatewise_plan& plan, const gatewise_call& call
     int threads = shared.threads;
     // A team costs some microseconds.
     if (steps * rows * work < 5e5) threads = 1;
-    const int by_rows_at_most = threads > rows ? int(call.rows) : threads;
-    shared.threads = by_rows_at_most;
+    shared.threads = threads > rows ? int(call.rows) : threads;
     if (threads == 1 || !plan.may_split_units) return;
     if (plan.products.empty() && plan.sums.empty()) {  // no barriers
         shared.threads = threads;

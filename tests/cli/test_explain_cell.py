@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,9 @@ import numpy as np
 import pytest
 
 from gatewise import LanguageModel, cells, nn
-from gatewise.cli.app import main
 from gatewise.tasks import Forecaster
+from tests.cli.calling import call
 from tests.tasks.series import hourly, small
-
-
-def call(monkeypatch, *arguments: object) -> int:
-    """Run the command in this process; the exit code."""
-    monkeypatch.setattr(sys, "argv", ["gatewise", "explain-cell", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 def embedded(page: Path) -> dict[str, Any]:
@@ -62,26 +51,28 @@ def folder(tmp_path_factory) -> Path:
 
 def test_a_cell_by_its_name(tmp_path, monkeypatch, capsys) -> None:
     out = tmp_path / "page.html"
-    assert call(monkeypatch, "gru", "--out", out, "--hidden", 3, "--steps", 10, "--seed", 2) == 0
+    assert (
+        call(monkeypatch, "explain-cell", "gru", "--out", out, "--hidden", 3, "--steps", 10, "--seed", 2) == 0
+    )
     assert f"written to {out}: GRU, reset after, 10 steps" in capsys.readouterr().err.replace("\n", "")
     data = embedded(out)
     assert (data["steps"], data["sizes"]) == (10, {"input": 1, "hidden": 3})
     assert data["program"] == json.loads(cells.get("gru").to_json())
     monkeypatch.chdir(tmp_path)
-    assert call(monkeypatch, "gru") == 0
+    assert call(monkeypatch, "explain-cell", "gru") == 0
     assert embedded(tmp_path / "gru.html")["sizes"]["hidden"] == 4
 
 
 def test_a_program_in_a_file(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.json").write_text(cells.get("slstm", heads=2).to_json(), encoding="utf-8")
-    assert call(monkeypatch, "mine.json") == 0
+    assert call(monkeypatch, "explain-cell", "mine.json") == 0
     assert embedded(tmp_path / "mine.html")["program"]["tensors"][1][-1] == 2
 
 
 def test_a_model_without_data(folder, tmp_path, monkeypatch) -> None:
     out = tmp_path / "page.html"
-    assert call(monkeypatch, folder / "forecaster", "--out", out, "--units", 3) == 0
+    assert call(monkeypatch, "explain-cell", folder / "forecaster", "--out", out, "--units", 3) == 0
     data = embedded(out)
     model = Forecaster.load(folder / "forecaster")
     layer = next(m for m in model.fitted_.network.modules() if isinstance(m, nn.Recurrent))
@@ -103,7 +94,12 @@ def test_a_model_with_data(folder, tmp_path, monkeypatch, model: str, file: str)
         return forward(self, *args, **kwargs)
 
     monkeypatch.setattr(nn.Recurrent, "forward", watched)
-    assert call(monkeypatch, folder / model, "--data", folder / file, "--out", out, "--steps", 20) == 0
+    assert (
+        call(
+            monkeypatch, "explain-cell", folder / model, "--data", folder / file, "--out", out, "--steps", 20
+        )
+        == 0
+    )
     monkeypatch.undo()
     data = embedded(out)
     # The run ends with the layer's first call on a sequence: nothing behind it is computed.
@@ -119,7 +115,7 @@ def test_a_model_with_data(folder, tmp_path, monkeypatch, model: str, file: str)
 
 def refused(monkeypatch, capsys, arguments: list[object]) -> str:
     """What a command says that ends with code 2, in one line."""
-    assert call(monkeypatch, *arguments) == 2
+    assert call(monkeypatch, "explain-cell", *arguments) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert "Traceback" not in said
     return said

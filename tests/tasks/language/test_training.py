@@ -154,7 +154,7 @@ def test_an_adaptive_softmax_is_a_distribution_in_the_vocabularys_own_order() ->
 @pytest.mark.skipif(
     heads.LinearCrossEntropyOptions is None, reason="torch before 2.13 computes all rows at once"
 )
-def test_a_large_vocabularys_loss_in_chunks_equals_that_of_all_rows_at_once(monkeypatch) -> None:
+def test_a_large_vocabularys_loss_in_chunks_equals_that_of_all_rows_at_once() -> None:
     torch.manual_seed(0)
     head = FullHead(5, heads._MANY_TOKENS, None).double()
     states = torch.randn(2 * heads._CHUNK + 3, 5, dtype=torch.float64, requires_grad=True)
@@ -163,7 +163,7 @@ def test_a_large_vocabularys_loss_in_chunks_equals_that_of_all_rows_at_once(monk
     assert not head._in_chunks(states[: heads._CHUNK])
     inputs = (states, head.weight, head.bias)
     loss = head.mean_loss(states, targets)
-    expected = torch.nn.functional.cross_entropy(head.logits(states), targets)
+    expected = F.cross_entropy(head.logits(states), targets)
     torch.testing.assert_close(loss, expected)
     # The loss is one part of what is trained on: its gradients are scaled by whatever comes back.
     for one, other in zip(

@@ -5,17 +5,16 @@ from __future__ import annotations
 import copy
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from gatewise.cli.app import main
 from gatewise.errors import StoreError
 from gatewise.store import load_model, save_model
 from gatewise.tasks import TextClassifier
+from tests.cli.calling import call
 from tests.tasks.text_classification.films import films, small
 
 FAST = ["--hidden-size", "8", "--word-size", "8", "--max-epochs", "2"]
@@ -28,16 +27,6 @@ FILES = [
     "report.html",
     "run.json",
 ]
-
-
-def call(monkeypatch, *arguments: object) -> int:
-    """Run a command in this process; the exit code."""
-    monkeypatch.setattr(sys, "argv", ["gatewise", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")
