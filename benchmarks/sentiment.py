@@ -11,7 +11,8 @@ The protocol, the same for every method:
 - MR (Pang & Lee 2005): 10,662 sentences, ten folds (scikit-learn's StratifiedKFold, shuffled with seed 0); a tenth of
   each training part is held back to stop by.
 - IMDb (Maas et al. 2011): 25,000 reviews to learn from, of which a tenth is held back, and 25,000 to test on; the
-  beginning and the end of long ones are read.
+  beginning and the end of long ones are read. The network goes on from a language model of the same 25,000 reviews
+  (ULMFiT, Howard & Ruder 2018).
 - Accuracy in %. Beside the network, fitted to the same texts: the majority class, logistic regression on TF-IDF of
   words and pairs, and NB-SVM (Wang & Manning 2012).
 """
@@ -21,27 +22,35 @@ from __future__ import annotations
 import argparse
 import gzip
 import lzma
+import tempfile
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
-from gatewise.tasks import TextClassifier
+from gatewise.tasks import LanguageModel, TextClassifier
 
 try:
     from benchmarks.resumable import Lines, data_folder, spread
 except ImportError:
     from resumable import Lines, data_folder, spread
 
+# A language model of the texts to learn from, which a classifier goes on from.
+LANGUAGE = {
+    "level": "word", "split": "simple", "lowercase": True, "min_count": 3, "vocabulary_size": 30_000,
+    "embedding_size": 128, "hidden_size": 256, "num_layers": 2, "output": "adaptive", "max_epochs": 3, "patience": None,
+}  # fmt: skip
 SETTINGS = {
     "sst2": {"hidden_size": 100, "word_size": 100, "max_epochs": 6, "patience": None, "pooling": "max"},
     "mr": {"hidden_size": 100, "word_size": 100, "max_epochs": 6, "patience": None, "pooling": "max"},
-    "imdb": {"hidden_size": 100, "word_size": 100, "max_epochs": 4, "patience": None, "pooling": "max"},
+    "imdb": {"language_model": LANGUAGE, "max_epochs": 5, "patience": None},
 }
 # What is compared on the development parts; each changes what stands above.
 TRIED = {
     "as it is": {},
+    "pretrained": {"language_model": {**LANGUAGE, "min_count": 2, "output": "full", "max_epochs": 15}},
+    "no pretraining": {"language_model": None, "pooling": "max"},
     "attention": {"pooling": "attention"},
     "mean": {"pooling": "mean"},
     "gru": {"cell": "gru"},
@@ -117,11 +126,22 @@ def main() -> None:
         folder = None
         if arguments.checkpoints is not None:
             folder = arguments.checkpoints / f"{set}-{setting.replace(' ', '-')}-{seed}-{fold}"
-        model = TextClassifier(
-            **{**SETTINGS[set], **TRIED[setting], **quick}, baselines=not arguments.develop,
-            random_state=seed, progress=False, checkpoint_folder=folder,
-        )  # fmt: skip
-        model.fit(*own["train"], validation=own.get("develop"))
+        parameters = {**SETTINGS[set], **TRIED[setting], **quick}
+        with tempfile.TemporaryDirectory() as place:
+            if language := parameters.get("language_model"):
+                path = (folder or Path(place)) / "language"
+                pretrain(
+                    own["train"][0],
+                    {**language, **({"max_epochs": 1} if arguments.quick else {})},
+                    seed,
+                    path,
+                )
+                parameters["language_model"] = path / "model"
+            model = TextClassifier(
+                **parameters, baselines=not arguments.develop, random_state=seed, progress=False,
+                checkpoint_folder=folder,
+            )  # fmt: skip
+            model.fit(*own["train"], validation=own.get("develop"))
         best = next(row for row in model.history_ if row["epoch"] == model.best_epoch_)
         numbers = {"develop_accuracy": best["validation_accuracy"] * 100, "develop_loss": best["validation_loss"],
                    "best_epoch": model.best_epoch_, "epochs": len(model.history_)}  # fmt: skip
@@ -142,6 +162,16 @@ def main() -> None:
                 for what in tried for seed in arguments.seeds for fold in folds]  # fmt: skip
         rows += lines.run(keys, work, stop_after=arguments.stop_after)
     print_table(rows, develop=arguments.develop)
+
+
+def pretrain(texts: list[str], parameters: dict, seed: int, folder: Path) -> None:
+    """Fit a language model to texts, one a line, and save it at folder/model, unless it is there."""
+    if (folder / "model").exists():
+        return
+    model = LanguageModel(
+        **parameters, random_state=seed, progress=False, checkpoint_folder=folder / "checkpoints"
+    )
+    model.fit("\n".join(" ".join(text.split()) for text in texts) + "\n").save(folder / "model")
 
 
 def print_table(rows: list[dict], *, develop: bool) -> None:
