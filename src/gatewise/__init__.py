@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Summarizer,
         TextClassifier,
         Translator,
+        load,
     )
 
 __version__ = "0.1.0"
@@ -44,6 +45,7 @@ _FROM: dict[str, str] = {
     "Translator": "gatewise.tasks",
     "cell": "gatewise.spec",
     "explain": "gatewise.nn",
+    "load": "gatewise.tasks",
 }
 _SUBPACKAGES = ("cells", "data", "decode", "engines", "errors", "nn", "spec", "store", "tasks", "train")
 
@@ -64,6 +66,7 @@ __all__ = [
     "engines",
     "errors",
     "explain",
+    "load",
     "nn",
     "spec",
     "store",

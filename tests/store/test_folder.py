@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from gatewise.errors import ArgumentError, ArgumentTypeError, StoreError
-from gatewise.store import FORMAT_VERSION, load_model
+from gatewise.store import FORMAT_VERSION, load_model, model_kind
 from gatewise.store.documents import canonical_json, digest
 from tests.store.models import CONFIG, same, same_tensors, save, tensors
 
@@ -328,3 +328,12 @@ def test_a_folder_in_the_place_of_config_json_fails_the_save_and_leaves_nothing(
     with pytest.raises(StoreError, match=r"config.json: a folder is in the place"):
         save(tmp_path)
     assert os.listdir(tmp_path) == ["config.json"]
+
+
+def test_the_kind_is_told_without_the_weights(tmp_path):
+    save(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    assert model_kind(tmp_path) == "toy"
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(StoreError, match="is not a Gatewise model"):
+        model_kind(tmp_path)

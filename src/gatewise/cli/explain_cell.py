@@ -26,11 +26,6 @@ gatewise explain-cell rnn_tanh --hidden 8 --steps 40 --out rnn.html
 
 gatewise explain-cell runs/first --data beijing-air --out forecaster.html
 """
-_ESTIMATORS = {
-    "forecaster": "Forecaster", "classifier": "SequenceClassifier", "anomaly-detector": "AnomalyDetector",
-    "tagger": "SequenceTagger", "text-classifier": "TextClassifier", "translator": "Translator",
-    "summarizer": "Summarizer", "language-model": "LanguageModel",
-}  # fmt: skip
 _MODEL_STEPS = 48
 _CELL_STEPS = 24
 
@@ -113,12 +108,12 @@ def _of_cell(cell: str, hidden: int, steps: int, seed: int) -> Subject:
 def _of_model(folder: Path, data: str | None, columns: dict[str, Any], steps: int, units: int) -> Subject:
     """The first recurrent layer of a model folder, on the first sequence that the model reads of the data."""
     from gatewise import explorer
-    from gatewise.store import load_model
+    from gatewise.store import model_kind
 
-    kind = load_model(folder).kind
+    kind = model_kind(folder)
     if data is None:
         _only("a model folder without --data", **columns)
-        layer = _first_layer(kind, folder)
+        layer = _first_layer(folder)
         source, args, kwargs = "normal random numbers, since no --data was given", (None,), {}
     else:
         call = _first_call(kind, folder, data, columns)
@@ -148,16 +143,12 @@ def _first_call(kind: str, folder: Path, data: str, columns: dict[str, Any]) -> 
     return calls[0]
 
 
-def _first_layer(kind: str, folder: Path) -> nn.Recurrent:
+def _first_layer(folder: Path) -> nn.Recurrent:
     """The first recurrent layer of a loaded model."""
     from gatewise import nn, tasks
     from gatewise.inspect.recording import networks_of
-    from gatewise.tasks.recipes import RecordDetector
 
-    loader = RecordDetector if kind == "record-detector" else getattr(tasks, _ESTIMATORS.get(kind, ""), None)
-    if loader is None:
-        raise ArgumentError(f"{str(folder)!r}: expected a model of this library, got the kind {kind!r}")
-    networks = networks_of(loader.load(folder)).values()
+    networks = networks_of(tasks.load(folder)).values()
     layers = (
         module for network in networks for module in network.modules() if isinstance(module, nn.Recurrent)
     )

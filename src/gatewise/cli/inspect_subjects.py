@@ -125,11 +125,10 @@ def _tags(model: Path, data: str, options: dict[str, Any]) -> Read:
 
 
 def _translations(model: Path, data: str, options: dict[str, Any]) -> Read:
-    from gatewise.cli.text_models import KINDS
     from gatewise.data.text.pairs import SOURCE, read_column
-    from gatewise.store import load_model
+    from gatewise.tasks import load
 
-    loaded = KINDS[load_model(model).kind].load(model)
+    loaded = load(model)
     texts = read_column(data, options["source-column"] or SOURCE)
     few = texts[:_MOST_TRANSLATED]
     coder = loaded.fitted_.coder

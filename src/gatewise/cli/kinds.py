@@ -48,9 +48,9 @@ def read_model(
         ArgumentError: an option was given that this kind has no use for; the message names it.
         StoreError: it is no model folder, or damaged.
     """
-    from gatewise.store import load_model
+    from gatewise.store import model_kind
 
-    kind = load_model(model).kind
+    kind = model_kind(model)
     reading = readings.get(kind, other)
     reading.check(kind, options)
     reading.run(kind, model, data, out, options)

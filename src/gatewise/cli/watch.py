@@ -50,10 +50,10 @@ def watch(
     """
     from gatewise.cli.watching import Watch
     from gatewise.errors import ArgumentError
-    from gatewise.store import load_model
+    from gatewise.store import model_kind
     from gatewise.tasks import AnomalyDetector
 
-    kind = load_model(model).kind
+    kind = model_kind(model)
     if kind != "anomaly-detector":
         raise ArgumentError(
             f"{model}: a detector's folder is expected (kind anomaly-detector), this one holds kind {kind}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gatewise.store.files import atomic_write
-from gatewise.store.folder import FORMAT_VERSION, StoredModel, load_model, save_model
+from gatewise.store.folder import FORMAT_VERSION, StoredModel, load_model, model_kind, save_model
 from gatewise.store.weights import apply_tensors, pack_tensors, unpack_tensors
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "apply_tensors",
     "atomic_write",
     "load_model",
+    "model_kind",
     "pack_tensors",
     "save_model",
     "unpack_tensors",

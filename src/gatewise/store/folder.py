@@ -32,7 +32,7 @@ from gatewise.store.files import (
 )
 from gatewise.store.weights import pack_tensors, unpack_tensors
 
-__all__ = ["FORMAT_VERSION", "StoredModel", "load_model", "save_model"]
+__all__ = ["FORMAT_VERSION", "StoredModel", "load_model", "model_kind", "save_model"]
 
 FORMAT_VERSION = 1
 _FORMAT = "gatewise.model"
@@ -170,6 +170,20 @@ def load_model(path: str | os.PathLike[str], *, kind: str | None = None) -> Stor
             library=document["library"],
         )
     raise StoreError(f"{folder} keeps changing while it is read; load it when the other process has saved it")
+
+
+def model_kind(path: str | os.PathLike[str]) -> str:
+    """What a model folder holds; its weights are not read.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        StoreError: as `load_model`, as far as config.json tells.
+    """
+    folder = Path(path)
+    _check_folder(folder)
+    return str(_read_document(folder, None)["kind"])
 
 
 def _signature(folder: Path) -> list[tuple[int, int, int] | None]:
