@@ -145,8 +145,7 @@ def gradient(
     whole = [entry.part for entry in entries] == parts
     if spec.kind == "matrix" and spec.blocks == 1 and whole and len({e.args[1] for e in entries}) == 1:
         left = torch.cat([full(entry.args[0]) for entry in entries], -1).flatten(0, 1)
-        joined: Tensor = left.t() @ full(entries[0].args[1]).flatten(0, 1)
-        return joined
+        return outer_products(left, full(entries[0].args[1]).flatten(0, 1))
     result = like.new_zeros(program.shape(spec, sizes))
     start = 0
     for part, width in spec.parts:
@@ -158,12 +157,23 @@ def gradient(
     return result
 
 
+def outer_products(left: Tensor, right: Tensor) -> Tensor:
+    """The sum over rows of left's outer with right's: (rows, m) and (rows, n) to (m, n).
+
+    BLAS is 5 to 25 times slower where the second factor of the product is a few columns wide, as an input of a few
+    features is, so the wider one comes second (39,000 rows, 256 and 3 wide, one Zen 4 core: 64 ms and 16 ms).
+    """
+    if right.shape[1] < left.shape[1]:
+        return (right.t() @ left).t().contiguous()
+    return left.t() @ right
+
+
 def _summed(values: list[Tensor], blocks: int) -> Tensor:
     if len(values) == 1:
         return values[0].sum(0)
     u, v = values
     if blocks == 1:
-        return u.t() @ v
+        return outer_products(u, v)
     outer = torch.einsum("nbi,nbj->bij", u.unflatten(-1, (blocks, -1)), v.unflatten(-1, (blocks, -1)))
     return outer.flatten(0, 1)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gatewise.engines.executor import RunResult, gradient
+from gatewise.engines.executor import RunResult, gradient, outer_products
 from gatewise.engines.native.parts import PRODUCTS, InputProduct, Parts
 from gatewise.engines.reference import product, random_masks, torch_form, weight_part
 from gatewise.spec.operations import OPERATIONS
@@ -253,7 +253,7 @@ class Outer:
             if key in made:
                 return made[key].clone()
             panel = panels[group].flatten(0, 1)
-            made[key] = panel.t() @ full(second[0]).flatten(0, 1) if second else panel.sum(0)
+            made[key] = outer_products(panel, full(second[0]).flatten(0, 1)) if second else panel.sum(0)
             return made[key]
         like = (*finals, *sequences.values(), *panels.values())[0]
         return gradient(self.program, spec, self.sizes, full, like)
