@@ -75,7 +75,7 @@ def run_neuralforecast(
     )
     own: dict[str, Any] = {"scaler_type": "standard", "max_steps": 1000, "val_check_steps": 50}
     if name == "DeepAR":
-        own = {"max_steps": 300, "val_check_steps": 100}
+        own |= {"max_steps": 300, "val_check_steps": 100}
     if quick:
         own |= {"max_steps": 20, "val_check_steps": 10}
     model = getattr(models, name)(
