@@ -51,6 +51,7 @@ TRIED = {
     "as it is": {},
     "pretrained": {"language_model": {**LANGUAGE, "min_count": 2, "output": "full", "max_epochs": 15}},
     "no pretraining": {"language_model": None, "pooling": "max"},
+    "rate 0.01, 7 epochs": {"learning_rate": 1e-2, "max_epochs": 7},
     "attention": {"pooling": "attention"},
     "mean": {"pooling": "mean"},
     "gru": {"cell": "gru"},

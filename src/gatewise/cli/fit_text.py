@@ -64,7 +64,7 @@ def classify_text(
     dropout: Annotated[float, typer.Option(help="Dropout in training.")] = 0.5,
     max_epochs: Annotated[int, typer.Option(help="The most passes over the texts.")] = 10,
     max_time: Annotated[float | None, typer.Option(help="Seconds for training.")] = None,
-    learning_rate: Annotated[float, typer.Option(help="The learning rate's peak.")] = 2e-3,
+    learning_rate: Annotated[float | None, typer.Option(help="The learning rate's peak.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")] = False,

@@ -41,6 +41,8 @@ def calendar_features(stamps: NDArray[np.int64], names: tuple[str, ...]) -> NDAr
     Returns:
         float32 of shape (*stamps.shape, features), in -1 to 1.
     """
+    if not names:
+        return np.zeros((*stamps.shape, 0), dtype=np.float32)
     moments = stamps.astype("datetime64[ns]")
     years = moments.astype("datetime64[Y]").astype("datetime64[ns]").astype(np.int64)
     # 1 January 1970 was a Thursday; counted from Monday it is day 3.
@@ -49,12 +51,10 @@ def calendar_features(stamps: NDArray[np.int64], names: tuple[str, ...]) -> NDAr
         "weekday": ((stamps + 3 * DAY) % WEEK) / WEEK,
         "month": (stamps - years) / DAY / _YEAR,
     }
-    columns = [
-        wave(2 * np.pi * harmonic * phases[name])
-        for name in names
-        for harmonic in range(1, _HARMONICS[name] + 1)
-        for wave in (np.sin, np.cos)
-    ]
-    if not columns:
-        return np.zeros((*stamps.shape, 0), dtype=np.float32)
-    return np.stack(columns, axis=-1).astype(np.float32)
+    columns = []
+    for name in names:
+        for harmonic in range(1, _HARMONICS[name] + 1):
+            # In single precision numpy's waves are ten times as quick.
+            angle = (2 * np.pi * harmonic * phases[name]).astype(np.float32)
+            columns += [np.sin(angle), np.cos(angle)]
+    return np.stack(columns, axis=-1)

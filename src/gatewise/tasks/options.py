@@ -31,7 +31,13 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
 
 
 def training_config(
-    estimator: Any, seed: int, *, warmup_steps: int, weight_decay: float, averaging: str | None = "ema"
+    estimator: Any,
+    seed: int,
+    *,
+    warmup_steps: int,
+    weight_decay: float,
+    averaging: str | None = "ema",
+    learning_rate: float | None = None,
 ) -> train.TrainConfig:
     """How an estimator is trained: its own parameters, a cosine schedule, averaged weights.
 
@@ -39,6 +45,7 @@ def training_config(
         estimator: with max_epochs, learning_rate, patience, precision, device, max_time and checkpoint_folder.
         seed: of the run.
         warmup_steps, weight_decay, averaging: as in `TrainConfig`.
+        learning_rate: in place of an estimator's that is None.
 
     Raises:
         ArgumentError, ArgumentTypeError: a parameter cannot be used.
@@ -46,7 +53,7 @@ def training_config(
     folder = estimator.checkpoint_folder
     return train.TrainConfig(
         max_epochs=estimator.max_epochs,
-        learning_rate=estimator.learning_rate,
+        learning_rate=learning_rate if estimator.learning_rate is None else estimator.learning_rate,
         schedule="cosine",
         warmup_steps=warmup_steps,
         weight_decay=weight_decay,

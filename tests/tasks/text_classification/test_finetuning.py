@@ -113,3 +113,17 @@ def test_a_language_model_over_characters_is_refused(tmp_path) -> None:
         small(language_model=tmp_path / "model").fit(X, Y)
     with pytest.raises(ArgumentError, match="vectors: a language model brings its own"):
         small(language_model=tmp_path / "model", vectors="some.txt").fit(X, Y)
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, 1e-2), (3e-3, 3e-3)])
+def test_fine_tuning_has_its_own_usual_rate(language, monkeypatch, given, expected) -> None:
+    seen: list[float] = []
+
+    def fit(network, objective, source, config, progress):
+        seen.append(config.learning_rate)
+        raise InterruptedError
+
+    monkeypatch.setattr("gatewise.tasks.text_classification.finetuning.train.fit", fit)
+    with pytest.raises(InterruptedError):
+        small(language_model=language, learning_rate=given).fit(X, Y)
+    assert seen == [expected]

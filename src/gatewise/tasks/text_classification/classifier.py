@@ -59,7 +59,8 @@ class TextClassifier(ClassifierMixin, Estimator):
         baselines: whether the linear classifiers are fitted and stored with the model.
         weight_decay: at least 0.
         batch_size: texts in a training batch.
-        learning_rate: the schedule's peak, above 0.
+        learning_rate: the schedule's peak, above 0; None: 0.002, or 0.01 from a language model (Howard & Ruder 2018,
+            section 4.1).
         max_epochs: the most passes over the texts, at least 1.
         patience: end when the held-back log loss has not improved for so many epochs; None: never.
         max_time: seconds for training, or None.
@@ -125,7 +126,7 @@ class TextClassifier(ClassifierMixin, Estimator):
         baselines: bool = True,
         weight_decay: float = 1e-2,
         batch_size: int = 32,
-        learning_rate: float = 2e-3,
+        learning_rate: float | None = None,
         max_epochs: int = 10,
         patience: int | None = 3,
         max_time: float | None = None,

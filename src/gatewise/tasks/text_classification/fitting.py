@@ -28,10 +28,12 @@ from gatewise.tasks.text_classification.linear import NB_SVM, TFIDF, LinearText
 from gatewise.tasks.text_classification.network import POOLINGS, TextNetwork, TextPlan, TextReader
 from gatewise.tasks.text_classification.training import EncodedTexts, TextObjective, TextSource, logits_of
 
-__all__ = ["TextFit", "TextOptions", "TrainingTexts", "fit_from_language_model", "fit_text"]
+__all__ = ["TextFit", "TextOptions", "TrainingTexts", "fit_from_language_model", "fit_text", "usual_rate"]
 
 Whole = NDArray[np.int64]
 _WARMUP_STEPS = 20
+# From nothing; from a language model Howard & Ruder 2018, section 4.1.
+_RATE, _FINE_TUNING_RATE = 2e-3, 1e-2
 _COUNTS = ("word_size", "hidden_size", "num_layers", "min_count", "max_words", "max_length", "batch_size")
 _SHARES = ("dropout", "recurrent_dropout", "word_dropout", "validation_fraction")
 
@@ -97,9 +99,18 @@ class TextOptions:
             **{name: float(getattr(estimator, name)) for name in _SHARES},
             **{name: bool(getattr(estimator, name)) for name in flags},
             train=training_config(
-                estimator, seed, warmup_steps=_WARMUP_STEPS, weight_decay=estimator.weight_decay
+                estimator,
+                seed,
+                warmup_steps=_WARMUP_STEPS,
+                weight_decay=estimator.weight_decay,
+                learning_rate=usual_rate(fine_tuned=estimator.language_model is not None),
             ),
         )
+
+
+def usual_rate(*, fine_tuned: bool) -> float:
+    """The learning rate of a `TextClassifier` that was given none."""
+    return _FINE_TUNING_RATE if fine_tuned else _RATE
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ from gatewise.tasks.text_classification.card import (
     training_words,
 )
 from gatewise.tasks.text_classification.figures import attribution_html
+from gatewise.tasks.text_classification.finetuning import FineTunedNetwork
+from gatewise.tasks.text_classification.fitting import usual_rate
 
 if TYPE_CHECKING:
     from gatewise.tasks.text_classification.classifier import TextClassifier
@@ -132,9 +134,12 @@ def _settings(classifier: TextClassifier, seconds: float) -> list[tuple[str, str
     given = ("lowercase", "min_count", "max_length", "dropout", "recurrent_dropout", "word_dropout", "weight_decay",
              "batch_size", "patience")  # fmt: skip
     parameters = classifier.get_params()
+    fine_tuned = isinstance(classifier.fitted_.network, FineTunedNetwork)
+    rate = usual_rate(fine_tuned=fine_tuned) if classifier.learning_rate is None else classifier.learning_rate
+    schedule = "up and down in each stage" if fine_tuned else "cosine"
     return [
         ("Network", model_words(classifier)),
-        ("Training", f"{training_words(classifier)}; learning rate {classifier.learning_rate:g}, cosine"),
+        ("Training", f"{training_words(classifier)}; learning rate {rate:g}, {schedule}"),
         ("Temperature", f"{classifier.temperature_:.3f}"),
         ("Vectors", "" if classifier.vectors_ is None else str(classifier.vectors_)),
         *((name.replace("_", " ").capitalize(), str(parameters[name])) for name in given),
