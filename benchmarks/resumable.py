@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gatewise.store.rows import append_row, read_rows
+
 try:
     from benchmarks.machine import describe
 except ImportError:
@@ -30,7 +32,7 @@ class Lines:
     def __init__(self, path: Path, settings: dict) -> None:
         self.path, self.settings = path, json.loads(json.dumps(settings))
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.rows = [row for row in self._read() if row["settings"] == self.settings]
+        self.rows = [row for row in read_rows(path) if row["settings"] == self.settings]
 
     def run(
         self, keys: Iterable[dict], work: Callable[..., dict], *, stop_after: float | None = None
@@ -57,32 +59,12 @@ class Lines:
             numbers = work(**key)
             row = {"key": key, "settings": self.settings, **numbers,
                    "seconds": round(time.perf_counter() - at, 1), "environment": describe()}  # fmt: skip
-            self._append(row)
+            append_row(self.path, row)
+            self.rows.append(row)
             shown = {name: round(value, 4) if isinstance(value, float) else value for name, value in numbers.items()
                      if isinstance(value, int | float)}  # fmt: skip
             print(json.dumps(key), json.dumps(shown), f"{row['seconds']} s", flush=True)
         return [row for row in self.rows if row["key"] in wanted]
-
-    def _read(self) -> list[dict]:
-        if not self.path.exists():
-            return []
-        rows = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                continue  # the last line of a run that was killed while it wrote
-        return rows
-
-    def _append(self, row: dict) -> None:
-        self.rows.append(row)
-        text = self.path.read_bytes() if self.path.exists() else b""
-        with self.path.open("ab") as file:
-            if text and not text.endswith(b"\n"):
-                file.write(b"\n")
-            file.write(json.dumps(row).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def data_folder() -> Path:

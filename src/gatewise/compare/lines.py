@@ -1,14 +1,13 @@
-"""Results as JSON lines: a run leaves one, whole and safe on disk, and none twice."""
+"""The runs of a comparison that are done, as JSON lines: a run leaves one, and none is done twice."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from gatewise.errors import StoreError
+from gatewise.store.rows import append_row, read_rows
 
 __all__ = ["Lines", "digest_of"]
 
@@ -16,8 +15,7 @@ __all__ = ["Lines", "digest_of"]
 class Lines:
     """The runs that are done, one JSON object a line.
 
-    Lines of other runs (other settings, an earlier configuration) are left alone. A last line that was cut off while
-    it was written is passed over.
+    Lines of other runs (other settings, an earlier configuration) are left alone.
 
     Args:
         path: the file, made with the first line.
@@ -28,9 +26,8 @@ class Lines:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._rows: dict[str, dict[str, Any]] = {}
-        for row in self._read():
-            self._rows[digest_of(row["run"])] = row
+        rows = (row for row in read_rows(path) if isinstance(row.get("run"), dict))
+        self._rows = {digest_of(row["run"]): row for row in rows}
 
     def find(self, identity: dict[str, Any]) -> dict[str, Any] | None:
         """The line of a run, or None if it is not done."""
@@ -45,36 +42,8 @@ class Lines:
         Raises:
             StoreError: it cannot be written.
         """
-        text = json.dumps(row).encode() + b"\n"
-        try:
-            with open(self.path, "ab+") as file:
-                if file.tell() > 0:
-                    file.seek(-1, os.SEEK_END)
-                    if file.read(1) != b"\n":
-                        text = b"\n" + text
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise StoreError(f"{str(self.path)!r} cannot be written: {error.strerror}") from error
+        append_row(self.path, row)
         self._rows[digest_of(row["run"])] = row
-
-    def _read(self) -> list[dict[str, Any]]:
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise StoreError(f"{str(self.path)!r} cannot be read: {error.strerror}") from error
-        rows = []
-        for line in data.decode("utf-8", errors="replace").splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict) and isinstance(row.get("run"), dict):
-                rows.append(row)
-        return rows
 
 
 def digest_of(identity: dict[str, Any]) -> str:
