@@ -9,7 +9,7 @@ import torch
 from gatewise import train
 from gatewise.errors import ArgumentError
 from gatewise.tasks import LanguageModel, TextClassifier
-from gatewise.tasks.text_classification.finetuning import FineTunedNetwork, FineTunedPlan
+from gatewise.tasks.text_classification.finetuning import FineTunedNetwork, FineTunedPlan, TextNorm
 from tests.tasks.text_classification.films import films, small
 
 X, Y = films(60)
@@ -127,3 +127,20 @@ def test_fine_tuning_has_its_own_usual_rate(language, monkeypatch, given, expect
     with pytest.raises(InterruptedError):
         small(language_model=language, learning_rate=given).fit(X, Y)
     assert seen == [expected]
+
+
+def test_the_head_tells_texts_apart_by_small_differences() -> None:
+    norm = TextNorm(3)
+    values = 5 + 1e-2 * torch.randn(64, 3)
+    spread = norm(values).std(0)
+    torch.testing.assert_close(spread, torch.ones(3), atol=0.1, rtol=0)
+
+
+def test_a_batch_of_one_text_is_normalised_by_what_went_before() -> None:
+    norm = TextNorm(3)
+    norm(torch.randn(64, 3))
+    mean = norm.running_mean.clone()
+    one = torch.randn(1, 3)
+    training = norm(one)
+    torch.testing.assert_close(norm.running_mean, mean)
+    torch.testing.assert_close(training, norm.eval()(one))

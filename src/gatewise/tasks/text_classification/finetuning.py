@@ -75,6 +75,16 @@ class FineTunedPlan:
         return "a language model's layers; last, largest and mean"
 
 
+class TextNorm(nn.BatchNorm1d):
+    """Batch normalisation over texts; a batch of one text is normalised by what went before."""
+
+    def forward(self, input: Float[Tensor, "batch width"]) -> Float[Tensor, "batch width"]:
+        """Normalise each feature."""
+        if len(input) > 1 or not self.training:
+            return super().forward(input)
+        return F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
+
 class FineTunedNetwork(TextReader):
     """The layers of a language model, and a head on the last step, the largest and the mean of all (eq. 4).
 
@@ -92,9 +102,11 @@ class FineTunedNetwork(TextReader):
             width = int(self.reader.layers[-1].eval()(torch.zeros(1, 1, self._into_last()))[0].shape[-1])
         self.reader.train()
         self.last, self.mean, self.most = LastPooling(), MeanPooling(), MaxPooling()
+        # Batch normalisation (section 3.3) is what makes the head learn: means over a text hardly differ from text to
+        # text, and their differences are what tells.
         self.head = nn.Sequential(
-            nn.Dropout(plan.dropout), nn.Linear(3 * width, _HEAD), nn.ReLU(), nn.Dropout(plan.dropout),
-            nn.Linear(_HEAD, plan.classes),
+            TextNorm(3 * width), nn.Dropout(plan.dropout), nn.Linear(3 * width, _HEAD), nn.ReLU(),
+            TextNorm(_HEAD), nn.Dropout(plan.dropout), nn.Linear(_HEAD, plan.classes),
         )  # fmt: skip
 
     def vectors(self, codes: Tensor) -> Tensor:
