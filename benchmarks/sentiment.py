@@ -46,10 +46,18 @@ SETTINGS = {
     "mr": {"hidden_size": 100, "word_size": 100, "max_epochs": 6, "patience": None, "pooling": "max"},
     "imdb": {"language_model": LANGUAGE, "max_epochs": 5, "patience": None},
 }
-# What is compared on the development parts; each changes what stands above.
+# What is compared on the development parts; each changes what stands above. A language model gives a classifier its
+# layers (take: "language_model") or its words' vectors alone ("vectors").
 TRIED = {
     "as it is": {},
     "pretrained": {"language_model": {**LANGUAGE, "min_count": 2, "output": "full", "max_epochs": 15}},
+    "its words alone": {"take": "vectors", "word_size": LANGUAGE["embedding_size"], "pooling": "max"},
+    "its words alone, 0.3 of the words unknown": {
+        "take": "vectors",
+        "word_size": LANGUAGE["embedding_size"],
+        "pooling": "max",
+        "word_dropout": 0.3,
+    },
     "no pretraining": {"language_model": None, "pooling": "max"},
     "rate 0.01, 7 epochs": {"learning_rate": 1e-2, "max_epochs": 7},
     "attention": {"pooling": "attention"},
@@ -129,7 +137,8 @@ def main() -> None:
             folder = arguments.checkpoints / f"{set}-{setting.replace(' ', '-')}-{seed}-{fold}"
         parameters = {**SETTINGS[set], **TRIED[setting], **quick}
         with tempfile.TemporaryDirectory() as place:
-            if language := parameters.get("language_model"):
+            take = parameters.pop("take", "language_model")
+            if language := parameters.pop("language_model", None):
                 path = (folder or Path(place)) / "language"
                 pretrain(
                     own["train"][0],
@@ -137,7 +146,7 @@ def main() -> None:
                     seed,
                     path,
                 )
-                parameters["language_model"] = path / "model"
+                parameters[take] = path / "model"
             model = TextClassifier(
                 **parameters, baselines=not arguments.develop, random_state=seed, progress=False,
                 checkpoint_folder=folder,

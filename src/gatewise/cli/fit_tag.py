@@ -65,7 +65,9 @@ def tag(
     ] = "missed",
     characters: Annotated[str, typer.Option(help="cnn, lstm or none.")] = "cnn",
     head: Annotated[str, typer.Option(help="crf or softmax.")] = "crf",
-    vectors: Annotated[str | None, typer.Option(help="A text file with a vector for each word.")] = None,
+    vectors: Annotated[
+        str | None, typer.Option(help="A text file with word vectors, or a language model's folder.")
+    ] = None,
     word_size: Annotated[int, typer.Option(help="Numbers that stand for a word.")] = 100,
     cell: Annotated[str, typer.Option(help="The recurrent cell; `gatewise cells` lists them.")] = "lstm",
     hidden_size: Annotated[int, typer.Option(help="Units of a layer in each direction.")] = 100,

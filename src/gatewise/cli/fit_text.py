@@ -51,7 +51,9 @@ def classify_text(
         typer.Option(help="A file with the texts to stop early by [dim](a share of the others)[/]."),
     ] = None,
     pooling: Annotated[str, typer.Option(help="attention, mean, max or last.")] = "attention",
-    vectors: Annotated[str | None, typer.Option(help="A text file with a vector for each word.")] = None,
+    vectors: Annotated[
+        str | None, typer.Option(help="A text file with word vectors, or a language model's folder.")
+    ] = None,
     language_model: Annotated[
         Path | None, typer.Option(help="The folder of a language model over words, to be tuned (ULMFiT).")
     ] = None,

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from gatewise import train
-from gatewise.errors import ArgumentError
+from gatewise.errors import ArgumentError, StoreError
 from gatewise.tasks import LanguageModel, TextClassifier
+from gatewise.tasks.language.vectors import word_vectors
 from gatewise.tasks.text_classification.finetuning import FineTunedNetwork, FineTunedPlan, TextNorm
 from tests.tasks.text_classification.films import films, small
 
@@ -144,3 +145,25 @@ def test_a_batch_of_one_text_is_normalised_by_what_went_before() -> None:
     training = norm(one)
     torch.testing.assert_close(norm.running_mean, mean)
     torch.testing.assert_close(training, norm.eval()(one))
+
+
+def test_words_begin_with_a_language_models_vectors(language) -> None:
+    vectors = word_vectors(language)
+    own = LanguageModel.load(language).fitted_
+    row = own.tokenizer.vocabulary.encode(["film"])[0]
+    torch.testing.assert_close(
+        torch.from_numpy(vectors.values[vectors.place["film"]]), own.network.embedding.detach()[row]
+    )
+    assert not set(own.tokenizer.vocabulary.specials) & set(vectors.place)
+    model = small(vectors=language, word_size=12, max_epochs=1).fit(X, Y)
+    assert model.vectors_.found == model.vectors_.training_words > 0
+    assert str(language) in str(model.vectors_)
+
+
+def test_a_language_model_over_characters_has_no_word_vectors(tmp_path) -> None:
+    model = LanguageModel(level="character", hidden_size=4, num_layers=1, max_epochs=1, progress=False)
+    model.fit("\n".join(X[:20]) + "\n").save(tmp_path / "model")
+    with pytest.raises(ArgumentError, match="vectors: a language model over words is expected"):
+        small(vectors=tmp_path / "model").fit(X, Y)
+    with pytest.raises(StoreError):
+        small(vectors=tmp_path).fit(X, Y)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from gatewise.data.text.columns import TaggedSentences
 from gatewise.data.text.tags import check_tags, split_tag
-from gatewise.data.text.vectors import read_vectors
 from gatewise.errors import ArgumentError, DataError
 from gatewise.nn.arguments import no_type_check
 from gatewise.tasks.base import Estimator
+from gatewise.tasks.language.vectors import word_vectors
 from gatewise.tasks.tagging.baselines import FREQUENT
 from gatewise.tasks.tagging.encoding import check_sentences
 from gatewise.tasks.tagging.evaluation import Said, TagEvaluation, judge_tags
@@ -43,7 +43,8 @@ class SequenceTagger(Estimator):
         normalise: whether the words' vocabulary is lower case, with digits as 0.
         min_count: words that come less often are unknown.
         unknown_rate: in training, which share of the words that come once passes for unknown, 0 to 1 (exclusive).
-        vectors: a text file with a vector for each word, for the start of training; or None.
+        vectors: a text file with a vector for each word, or the folder of a `LanguageModel` over words, for the start
+            of training; or None.
         vector_words: beyond the training words, at most so many words are known from that file.
         dropout: probability in 0 to 1 (exclusive), in training; one mask for all words of a sentence.
         recurrent_dropout: the same for what the recurrent weights multiply (Gal & Ghahramani 2016).
@@ -177,7 +178,7 @@ class SequenceTagger(Estimator):
                 raise DataError("validation: intents in both or in neither are expected; give them to both")
             parts.append(other)
             held = np.arange(len(data.tokens), len(data.tokens) + len(other.tokens))
-        vectors = None if self.vectors is None else read_vectors(self.vectors)
+        vectors = None if self.vectors is None else word_vectors(self.vectors)
         whole = TrainingSentences(
             [one for part in parts for one in part.tokens],
             [one for part in parts for one in part.tags],

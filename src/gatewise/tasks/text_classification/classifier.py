@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
 from gatewise.data.text.labelled import LabelledTexts
-from gatewise.data.text.vectors import read_vectors
 from gatewise.errors import ArgumentError, DataError
 from gatewise.nn.arguments import no_type_check
 from gatewise.tasks.base import Estimator
 from gatewise.tasks.classify.evaluation import ClassEvaluation, judge
 from gatewise.tasks.language import LanguageModel
+from gatewise.tasks.language.vectors import word_vectors
 from gatewise.tasks.text_classification.attribution import Attribution
 from gatewise.tasks.text_classification.fitting import (
     TextFit,
@@ -47,7 +47,8 @@ class TextClassifier(ClassifierMixin, Estimator):
         min_count: words that come less often are unknown.
         max_words: the most words of the vocabulary.
         max_length: of a longer text, so many words from its beginning and end are read.
-        vectors: a text file with a vector for each word, for the start of training; or None.
+        vectors: a text file with a vector for each word, or the folder of a `LanguageModel` over words, for the start
+            of training; or None.
         language_model: the folder of a `LanguageModel` over words, whose layers the classifier keeps and tunes (ULMFiT,
             Howard & Ruder 2018): lower layers at lower rates, set free one after the other. Cell, sizes and vocabulary
             are then the language model's. Or None.
@@ -206,7 +207,7 @@ class TextClassifier(ClassifierMixin, Estimator):
             language = LanguageModel.load(self.language_model).fitted_
             self._remember(fit_from_language_model(data, options, language), classes)
             return self
-        vectors = None if self.vectors is None else read_vectors(self.vectors)
+        vectors = None if self.vectors is None else word_vectors(self.vectors)
         self._remember(fit_text(data, options, vectors), classes)
         return self
 
