@@ -167,3 +167,35 @@ def test_a_language_model_over_characters_has_no_word_vectors(tmp_path) -> None:
         small(vectors=tmp_path / "model").fit(X, Y)
     with pytest.raises(StoreError):
         small(vectors=tmp_path).fit(X, Y)
+
+
+def test_each_stage_has_batches_and_noise_of_its_own(language, monkeypatch) -> None:
+    seen: list[tuple[int, torch.Tensor]] = []
+
+    def fit(network, objective, source, config, progress):
+        seen.append((config.seed, source.batch(0, 0)["words"]))
+        return train.fit(network, objective, source, config, progress=progress)
+
+    package = _Recording(train, [])
+    package.fit = fit
+    monkeypatch.setattr("gatewise.tasks.text_classification.finetuning.train", package)
+    small(language_model=language, max_epochs=4).fit(X, Y)
+    assert len({seed for seed, _ in seen}) == len(seen) == 4
+    assert not any(
+        words.shape == other.shape and torch.equal(words, other)
+        for number, (_, words) in enumerate(seen) for _, other in seen[:number]
+    )  # fmt: skip
+
+
+def test_all_stages_together_keep_within_the_time(language, monkeypatch) -> None:
+    given: list[float] = []
+
+    def fit(network, objective, source, config, progress):
+        given.append(config.max_time)
+        return train.History(
+            epochs=[{"epoch": 1}], best_epoch=1, best_loss=1.0, stopped="finished", seconds=40.0
+        )
+
+    monkeypatch.setattr("gatewise.tasks.text_classification.finetuning.train.fit", fit)
+    small(language_model=language, max_epochs=4, max_time=100.0).fit(X, Y)
+    assert given == [100, 60, 20, pytest.approx(1e-3)]

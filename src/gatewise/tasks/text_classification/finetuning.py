@@ -7,7 +7,7 @@ are set free one after the other, from the head down (section 3.3: gradual unfre
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,8 @@ __all__ = ["FineTunedNetwork", "FineTunedPlan", "fit_in_stages"]
 # Howard & Ruder 2018, section 3.2, and section 4.1 for the head's width.
 _RATE = 2.6
 _HEAD = 50
+# What tells the stages' seeds apart, and the time that a stage has where all of it is spent.
+_STAGE, _LEAST_SECONDS = 1_000_000_007, 1e-3
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,29 @@ class FineTunedNetwork(TextReader):
         return int(self.reader.layers[-1].input_size)
 
 
+class LaterEpochs:
+    """A source that begins some epochs later: no stage sees the batches of the one before in their order again.
+
+    Args:
+        source: the whole training's.
+        epochs: that have gone before.
+    """
+
+    def __init__(self, source: train.BatchSource, epochs: int) -> None:
+        self._source, self._epochs = source, epochs
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch."""
+        return self._source.steps_per_epoch()
+
+    def batch(self, epoch: int, step: int) -> Mapping[str, Tensor]:
+        """Batch number `step` of an epoch, counted from this stage's first."""
+        return self._source.batch(epoch + self._epochs, step)
+
+
 def fit_in_stages(
     network: FineTunedNetwork,
     objective: train.Objective,
@@ -163,7 +188,8 @@ def fit_in_stages(
     Args:
         network: with a language model's weights.
         objective, source: as for `train.fit`.
-        config: of the whole; its max_epochs are shared out, with at least one epoch for each stage.
+        config: of the whole; its max_epochs are shared out, with at least one epoch for each stage, and its max_time is
+            the time of all.
         progress: makes whom to tell.
 
     Returns:
@@ -174,8 +200,14 @@ def fit_in_stages(
     for stage in range(1, stages + 1):
         network.free(stage)
         last = stage == stages
+        before = len(whole.epochs)
         own = replace(
             config,
+            # Noise of its own: with each stage's masks on the same batches the last ones learned them by heart.
+            seed=(config.seed + _STAGE * stage) % 2**63,
+            max_time=None
+            if config.max_time is None
+            else max(config.max_time - whole.seconds, _LEAST_SECONDS),
             max_epochs=max(1, config.max_epochs - stages + 1) if last else 1,
             # Slanted triangular rates (section 3.2): up, then down.
             schedule="one_cycle",
@@ -185,8 +217,7 @@ def fit_in_stages(
             if config.checkpoint_folder is None
             else config.checkpoint_folder / f"stage{stage}",
         )
-        found = train.fit(network, objective, source, own, progress=progress())
-        before = len(whole.epochs)
+        found = train.fit(network, objective, LaterEpochs(source, before), own, progress=progress())
         whole.epochs += [{**row, "epoch": row["epoch"] + before, "stage": stage} for row in found.epochs]
         whole.stopped, whole.best_loss = found.stopped, found.best_loss
         whole.best_epoch = None if found.best_epoch is None else found.best_epoch + before
