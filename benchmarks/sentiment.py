@@ -52,12 +52,6 @@ TRIED = {
     "as it is": {},
     "pretrained": {"language_model": {**LANGUAGE, "min_count": 2, "output": "full", "max_epochs": 15}},
     "its words alone": {"take": "vectors", "word_size": LANGUAGE["embedding_size"], "pooling": "max"},
-    "its words alone, 0.3 of the words unknown": {
-        "take": "vectors",
-        "word_size": LANGUAGE["embedding_size"],
-        "pooling": "max",
-        "word_dropout": 0.3,
-    },
     "no pretraining": {"language_model": None, "pooling": "max"},
     "9 epochs": {"max_epochs": 9},
     "attention": {"pooling": "attention"},

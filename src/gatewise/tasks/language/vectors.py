@@ -8,9 +8,28 @@ from pathlib import Path
 from gatewise.data.text.tokens import WordTokenizer
 from gatewise.data.text.vectors import WordVectors, read_vectors
 from gatewise.errors import ArgumentError
+from gatewise.tasks.language.fitted import Fitted
 from gatewise.tasks.language.model import LanguageModel
 
-__all__ = ["word_vectors"]
+__all__ = ["word_tokenizer", "word_vectors"]
+
+
+def word_tokenizer(fitted: Fitted, wanted: str) -> WordTokenizer:
+    """The tokenizer of a language model that must be one over words.
+
+    Args:
+        fitted: the model.
+        wanted: the argument that it came by and what was wanted there, for the message.
+
+    Raises:
+        ArgumentError: it is one over characters or subwords.
+    """
+    if isinstance(fitted.tokenizer, WordTokenizer):
+        return fitted.tokenizer
+    kind = type(fitted.tokenizer).__name__.removesuffix("Tokenizer").lower()
+    raise ArgumentError(
+        f'{wanted} over words is expected (level="word"), came one over {kind}s; fit one over words'
+    )
 
 
 def word_vectors(source: str | PathLike[str]) -> WordVectors:
@@ -29,12 +48,7 @@ def word_vectors(source: str | PathLike[str]) -> WordVectors:
     if not path.is_dir():
         return read_vectors(path)
     fitted = LanguageModel.load(path).fitted_
-    if not isinstance(fitted.tokenizer, WordTokenizer):
-        raise ArgumentError(
-            f'vectors: a language model over words is expected (level="word"), {str(path)!r} is one over '
-            f"{type(fitted.tokenizer).__name__.removesuffix('Tokenizer').lower()}s"
-        )
-    vocabulary = fitted.tokenizer.vocabulary
+    vocabulary = word_tokenizer(fitted, "vectors: a language model").vocabulary
     special = len(vocabulary.specials)
     place = {word: row for row, word in enumerate(vocabulary.tokens[special:])}
     values = fitted.network.embedding.detach()[special:].float().numpy()

@@ -20,6 +20,7 @@ from gatewise.spec import Program
 from gatewise.tasks.classify.calibration import fit_temperature
 from gatewise.tasks.classify.splits import hold_out
 from gatewise.tasks.language.fitted import Fitted
+from gatewise.tasks.language.vectors import word_tokenizer
 from gatewise.tasks.options import check_count, training_config
 from gatewise.tasks.tagging.vectors import FoundVectors, put_vectors
 from gatewise.tasks.text_classification.finetuning import FineTunedNetwork, FineTunedPlan, fit_in_stages
@@ -178,12 +179,7 @@ def fit_from_language_model(data: TrainingTexts, options: TextOptions, language:
     """
     begun = time.perf_counter()
     kept, held, validation = _parts(data, options)
-    tokenizer = language.tokenizer
-    if not isinstance(tokenizer, WordTokenizer):
-        raise ArgumentError(
-            'language_model: one over words is expected (level="word"), came one over '
-            f"{type(tokenizer).__name__.removesuffix('Tokenizer').lower()}s; fit one over words"
-        )
+    tokenizer = word_tokenizer(language, "language_model: one")
     words = _split(tokenizer, data.texts)
     encoded = EncodedTexts.of([tokenizer.vocabulary.encode(cut(one, options.max_length)) for one in words])
     plan = FineTunedPlan(language.network.plan, len(data.classes), options.dropout)
