@@ -39,7 +39,8 @@ except ImportError:
 SETTINGS = {
     "cell": "gru", "hidden_size": 256, "attention": "additive", "feeding": "input", "tokens": "subword",
     "vocabulary_size": 5000, "dropout": 0.3, "label_smoothing": 0.1, "batch_size": 64, "learning_rate": 2e-3,
-    "max_epochs": 20, "patience": 4, "beam_size": 5, "length_penalty": 1.0,
+    "max_epochs": 20, "patience": 4, "beam_size": 5, "length_penalty": 0.8, "coverage_penalty": 0.2,
+    "no_repeat_ngram": 3,
 }  # fmt: skip
 DIRECTIONS = {"en-de": ("en", "de"), "de-en": ("de", "en")}
 BASELINES = ("copy of the source", "word by word")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from statistics import NormalDist
 
@@ -201,6 +202,29 @@ def back_test(model: float, naive: float, seasonal: float) -> BackTest:
         quantiles=quantiles, naive=np.full(shape, naive), seasonal=np.full(shape, seasonal), actual=np.zeros(shape),
         scale=np.ones(10), levels=LEVELS,
     )  # fmt: skip
+
+
+def two_sizes(small: float, large: float) -> BackTest:
+    """Two series, one of a hundred times the other's size; trivial errors of 1 and 100."""
+    test = back_test(0.0, 1.0, 1.0)
+    size = np.repeat([1.0, 100.0], 5)
+    errors = np.repeat([small, large], 5)[:, None, None]
+    return dataclasses.replace(
+        test, series=np.repeat([0, 1], 5), scale=size, quantiles=test.quantiles + errors,
+        naive=test.naive * size[:, None], seasonal=test.seasonal * size[:, None],
+    )  # fmt: skip
+
+
+def test_the_verdict_tells_where_few_large_series_decide() -> None:
+    worse = judge(two_sizes(2.0, 50.0), model="gru", every=1)
+    assert "48.5% below" in worse.verdict
+    assert "does NOT beat the trivial method: its MASE is 1.250, last value has 1.000" in worse.verdict
+    assert 'architecture="segrnn"' in worse.verdict
+    better = judge(two_sizes(0.5, 120.0), model="gru", every=1)
+    assert "does NOT beat the trivial method: its MAE" in better.verdict
+    assert "DOES beat it: its MASE is 0.850, last value has 1.000" in better.verdict
+    assert "MASE" not in judge(two_sizes(0.5, 50.0), model="gru", every=1).verdict
+    assert "MASE" not in judge(two_sizes(2.0, 200.0), model="gru", every=1).verdict
 
 
 @pytest.mark.parametrize(

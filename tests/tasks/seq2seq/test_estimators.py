@@ -56,8 +56,8 @@ def test_the_best_come_first_and_add_up_to_what_they_are_worth(model) -> None:
         scores = [score for _, score in own]
         assert scores == sorted(scores, reverse=True)
         assert len({text for text, _ in own}) == len(own) == 4
-    plain = model.set_params(length_penalty=0.0).predict_n_best(texts, 1)
-    model.set_params(length_penalty=1.0)
+    plain = model.set_params(length_penalty=0.0, coverage_penalty=0.0).predict_n_best(texts, 1)
+    model.set_params(length_penalty=None, coverage_penalty=None)
     forced = model.log_probs(texts, [own[0][0] for own in plain])
     # The same sums in batches of other sizes, float32: some 1e-6 a step.
     np.testing.assert_allclose(forced, [own[0][1] for own in plain], atol=1e-4)

@@ -186,7 +186,8 @@ def judge(test: BackTest, *, model: str, every: int) -> Evaluation:
             show_stamp(test.panel.stamps[test.rows + len(steps)].max(), test.panel.kind),
         ),
         every=every,
-        verdict=_verdict({name: value.mae for name, value in errors.items()}, model),
+        verdict=_verdict({name: value.mae for name, value in errors.items()}, model)
+        + (_by_series(errors, model) if len(np.unique(test.series)) > 1 else ""),
         back_test=test,
     )
 
@@ -222,6 +223,27 @@ def _verdict(mae: dict[str, float], model: str) -> str:
         f"The model does NOT beat the trivial method: its MAE {own:.4g} is {_excess(gain)} that of {better} "
         f"({mae[better]:.4g}). Use {better}, or give the model more data, covariates or time."
         + _beside_linear(own, mae)
+    )
+
+
+def _by_series(errors: dict[str, Errors], model: str) -> str:
+    """A further sentence, where errors in each series' own unit (MASE) say otherwise than those in the target's."""
+    own = errors[model]
+    better = min((NAIVE, SEASONAL), key=lambda name: errors[name].mase)
+    gains = (
+        _gain(own.mae, min(errors[NAIVE].mae, errors[SEASONAL].mae)),
+        _gain(own.mase, errors[better].mase),
+    )
+    wins = [gain > _TIE for gain in gains]
+    if wins[0] == wins[1] or not np.isfinite(own.mase):
+        return ""
+    said = f"its MASE is {own.mase:.3f}, {better} has {errors[better].mase:.3f}"
+    if wins[1]:
+        return f" Counted in each series' own unit the model DOES beat it: {said}. A few large series decide the MAE."
+    return (
+        f" Counted in each series' own unit the model does NOT beat the trivial method: {said}. A few large series "
+        'decide the MAE; for many of different size try architecture="segrnn" with revin=True and a lookback of '
+        "several seasons."
     )
 
 

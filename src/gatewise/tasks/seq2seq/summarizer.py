@@ -20,7 +20,7 @@ class Summarizer(SequenceToSequence):
     the same twice. All parameters are `Translator`'s.
 
     Where None is given: feeding "none", tokens "word", vocabulary_size 20000, shared_vocabulary True, copy True,
-    coverage 1.0, no_repeat_ngram 3, batch_size 32.
+    coverage 1.0, length_penalty 1.0, coverage_penalty 0.0, no_repeat_ngram 3, batch_size 32.
 
     Args:
         cell, hidden_size, embedding_size, num_layers, attention, feeding: of the network, see `Translator`.
@@ -61,6 +61,8 @@ class Summarizer(SequenceToSequence):
         "shared_vocabulary": True,
         "copy": True,
         "coverage": 1.0,
+        "length_penalty": 1.0,
+        "coverage_penalty": 0.0,
         "no_repeat_ngram": 3,
         "batch_size": 32,
     }
