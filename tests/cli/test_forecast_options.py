@@ -144,9 +144,19 @@ def test_what_the_network_is_reaches_it(folder, monkeypatch) -> None:
     assert loaded.fitted_.network.plan.architecture == "segrnn"
 
 
+def test_settings_for_many_series_yield_to_what_is_given(folder, monkeypatch) -> None:
+    out = folder / "many"
+    more = [*FAST, "--many-series", "--season-length", "7,14", "--cell", "lstm"]
+    assert call(monkeypatch, "fit", "forecast", folder / "sales.csv", "--out", out, *COLUMNS, *more) == 0
+    found = Forecaster.load(out).get_params()
+    given = {"cell": "lstm", "lookback": 12, "hidden_size": 4, "max_epochs": 1}
+    assert found == Forecaster.many_series(4, (7, 14)).get_params() | given
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        (["--many-series"], "--season-length 24,168"),
         (["--future", "cost"], "'cost'"),
         (["--static", "price"], "changes within series 'north'"),
         (["--categorical", "cost"], "'cost'"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from gatewise.cli.console import output
+from gatewise.cli.contexts import no_type_check
 
 __all__ = ["app"]
 
@@ -23,11 +23,6 @@ gatewise cells
 
 gatewise cells show lstm
 """
-
-
-def no_type_check(function: Callable[..., None]) -> Callable[..., None]:
-    """Mark what the suite's run-time type checks skip, by this name: typer passes a Context of its own making."""
-    return function
 
 
 @app.callback(epilog=EXAMPLES)

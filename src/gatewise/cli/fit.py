@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from gatewise.cli import fit_anomaly, fit_language, fit_records, fit_tag, fit_text, fit_texts
+from gatewise.cli.contexts import given, no_type_check
 from gatewise.errors import ArgumentError
 
 __all__ = ["app"]
@@ -22,6 +23,8 @@ gatewise fit forecast beijing-air --horizon 24 --out runs/first
 gatewise fit forecast sales.csv --id shop --time day --target sold --horizon 14 --out runs/sales
 
 gatewise fit forecast load.parquet --cell gru --quantiles 0.05,0.5,0.95 --max-time 60 --out runs/load
+
+gatewise fit forecast sites.csv --horizon 48 --season-length 24,168 --many-series --out runs/sites
 
 gatewise fit forecast shops.csv --future price --static region --categorical kind --cv 4 --out runs/shops
 """
@@ -42,7 +45,9 @@ def tasks() -> None:
 
 
 @app.command("forecast", epilog=EXAMPLES)
+@no_type_check
 def forecast(
+    context: typer.Context,
     data: Annotated[
         str, typer.Argument(help="A CSV or Parquet file, or the name of an example (beijing-air).")
     ],
@@ -114,9 +119,16 @@ def forecast(
         str | None,
         typer.Option(help="Steps of a season; several separated by commas [dim](from the frequency)[/]."),
     ] = None,
+    many_series: Annotated[
+        bool,
+        typer.Option(
+            "--many-series",
+            help="Settings for many positive series of different size; needs --season-length, as in 24,168.",
+        ),
+    ] = False,
     architecture: Annotated[str, typer.Option(help="direct, seq2seq, deepar or segrnn.")] = "direct",
     loss: Annotated[
-        str, typer.Option(help="pinball, relative, mse, mae or likelihood [dim](deepar: likelihood)[/].")
+        str, typer.Option(help="pinball, relative, owa, mse, mae or likelihood [dim](deepar: likelihood)[/].")
     ] = "auto",
     likelihood: Annotated[
         str, typer.Option(help="gaussian, student_t or negative_binomial [dim](from the target)[/].")
@@ -156,6 +168,8 @@ def forecast(
         "future_covariates": tuple(future or ()), "static_covariates": tuple(static or ()),
         "categorical": tuple(categorical or ()),
     }  # fmt: skip
+    if many_series:
+        parameters |= _for_many_series(given(context), horizon, parameters["season_length"])
     columns = Columns(identity, stamp, target, tuple(ignore or ()))
     interrupted = fit_forecast(
         data, out, columns, parameters | {"quantiles": _levels(quantiles)},
@@ -247,6 +261,18 @@ def classify(
     )
     if interrupted:
         raise typer.Exit(130)
+
+
+def _for_many_series(said: set[str], horizon: int, season_length: Any) -> dict[str, Any]:
+    """What --many-series sets, but for the options that are said beside it."""
+    from gatewise.tasks.forecast.presets import many_series
+
+    if season_length is None:
+        raise ArgumentError(
+            "--many-series: the seasons' lengths are needed beside it, such as --season-length 24,168 for hours"
+        )
+    kept = said - {"season_length"}
+    return {name: value for name, value in many_series(horizon, season_length).items() if name not in kept}
 
 
 def _lengths(text: str) -> int | tuple[int, ...]:

@@ -242,8 +242,7 @@ def _by_series(errors: dict[str, Errors], model: str) -> str:
         return f" Counted in each series' own unit the model DOES beat it: {said}. A few large series decide the MAE."
     return (
         f" Counted in each series' own unit the model does NOT beat the trivial method: {said}. A few large series "
-        'decide the MAE; for many of different size try architecture="segrnn" with revin=True and a lookback of '
-        "several seasons."
+        "decide the MAE; Forecaster.many_series (--many-series) has settings for many of different size."
     )
 
 

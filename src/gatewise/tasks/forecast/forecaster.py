@@ -14,6 +14,7 @@ from gatewise.data.frequency import parse_stamp
 from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.nn.arguments import no_type_check
 from gatewise.tasks.base import Estimator
+from gatewise.tasks.forecast import presets
 from gatewise.tasks.forecast.cross_validation import Plan, cross_validate
 from gatewise.tasks.forecast.edge import behind, forecast_table, open_data
 from gatewise.tasks.forecast.evaluation import Evaluation
@@ -190,6 +191,32 @@ class Forecaster(Estimator):
         self.calibration = calibration
         self.members = members
         self.sampling = sampling
+
+    @classmethod
+    def many_series(cls, horizon: int, season_length: Any, **changes: Any) -> Self:
+        """The settings for many positive series of different size, found on the hours of M4, but for the changes.
+
+        SegRNN over two of the longest seasons in segments of the shortest; each window in logarithms and by its own
+        level; forecasts start from a mixture of the last value and those of each season and of two and three of the
+        longest before; M4's two errors as the loss; ten passes; the last horizon of each series is held back.
+
+        Args:
+            horizon: steps to forecast, at least 1.
+            season_length: steps of a season, or of several from the shortest on: (24, 168) for hours with days and
+                weeks, 7 for days, 12 for months. Each series should have at least four of the longest.
+            **changes: parameters that are to be others.
+
+        Raises:
+            ArgumentError, ArgumentTypeError: season_length is no length, or the lengths do not rise.
+
+        Example:
+            >>> Forecaster.many_series(48, (24, 168), cell="lstm").lookback
+            336
+
+        References:
+            Measured in docs/results/forecast-sets.md; on other sets than M4's they are a place to start.
+        """
+        return cls(**{**presets.many_series(horizon, season_length), **changes})
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Fit to all rows of a table.
