@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from gatewise.errors import ArgumentError, DataError
+from gatewise.tasks.forecast.figures import plot_chain
+from gatewise.tasks.forecast.selection import chained_windows
 from tests.tasks.series import hourly, small
 
 
@@ -22,6 +24,12 @@ def test_it_starts_after_the_fitted_rows(fitted, table, history) -> None:
     assert evaluation.span == ("2024-01-13 12:00", "2024-01-17 15:00")
     assert evaluation.points == 2 * 95 * 6
     assert fitted.evaluate(table, every=10, linear=False).windows == 2 * 10
+
+
+def test_the_picture_says_which_of_several_series_it_shows(fitted, table) -> None:
+    evaluation = fitted.evaluate(table, linear=False)
+    first = evaluation.back_test.series[chained_windows(evaluation.back_test)[0]]
+    assert f"forecasts of {'ab'[first]} in a row" in plot_chain(evaluation).axes[0].get_title("left")
 
 
 def test_trivial_methods_are_what_they_say(fitted, table) -> None:

@@ -74,8 +74,9 @@ def plot_chain(evaluation: Evaluation, *, unit: str = "") -> Figure:
         axes.margins(x=0.01)
         axes.set_ylabel(unit)
         axes.legend(loc="upper left", ncols=4, bbox_to_anchor=(0, 1.02), borderaxespad=0, columnspacing=1.4)
+        of = f" of {panel.names[test.series[chain[0]]]}" if len(panel) > 1 else ""
         axes.set_title(
-            f"{len(chain)} forecasts in a row, each of {horizon} steps, made at the grey lines", pad=24
+            f"{len(chain)} forecasts{of} in a row, each of {horizon} steps, made at the grey lines", pad=24
         )
         _roomy(axes)
         _dates(axes, panel.kind)
