@@ -191,6 +191,7 @@ def test_bare_values_and_plain_text(model, folder) -> None:
     assert re.match(r"ALARM  row \d+  score \S+  threshold \S+  load, heat|heat, load", out)
 
 
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_a_growing_file_and_ctrl_c_and_on_again(model, folder, tmp_path) -> None:
     lines, file, state = rows(folder), tmp_path / "growing.csv", tmp_path / "state"
     file.write_text("\n".join(lines[:340]) + "\n")
@@ -215,6 +216,7 @@ def test_a_growing_file_and_ctrl_c_and_on_again(model, folder, tmp_path) -> None
     assert [one["time"] for one in told] == expected_alarms(model, folder)
 
 
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_what_came_before_ctrl_c_is_not_lost(model, folder) -> None:
     running = watch(model, "--json", "--all", "--time", "when")
     running.stdin.write("\n".join(rows(folder)) + "\n")
