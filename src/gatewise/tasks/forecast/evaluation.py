@@ -239,10 +239,10 @@ def _by_series(errors: dict[str, Errors], model: str) -> str:
         return ""
     said = f"its MASE is {own.mase:.3f}, {better} has {errors[better].mase:.3f}"
     if wins[1]:
-        return f" Counted in each series' own unit the model DOES beat it: {said}. A few large series decide the MAE."
+        return f" Counted in each series' own unit the model DOES beat it: {said}. Large series weigh most in the MAE."
     return (
-        f" Counted in each series' own unit the model does NOT beat the trivial method: {said}. A few large series "
-        "decide the MAE; Forecaster.many_series (--many-series) has settings for many of different size."
+        f" Counted in each series' own unit the model does NOT beat the trivial method: {said}. Large series weigh "
+        "most in the MAE; Forecaster.many_series (--many-series) has settings for many of different size."
     )
 
 
