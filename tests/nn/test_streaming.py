@@ -7,6 +7,7 @@ import torch
 
 from gatewise import cells, nn
 from gatewise.errors import ArgumentError, ShapeError
+from gatewise.nn import streaming
 from tests.nn.helpers import assert_equal, differentiate, layer, rows_of, streams_for
 
 TIME, BATCH, INPUT, HIDDEN = 6, 3, 4, 6
@@ -34,6 +35,24 @@ def test_streaming_equals_batch(cell, batched) -> None:
     assert isinstance(got[1], nn.RecurrentState)
     with torch.inference_mode():
         assert_equal(stream(module, x, streams), expected)
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_first": True}, {"residual": True}])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "lstm_peephole", "gru_d"])
+def test_many_rows_step_as_a_few_do(cell, options) -> None:
+    """From some hundred rows on a step goes another way."""
+    several = len(cells.get(cell).inputs) > 1
+    module = layer(cell, HIDDEN, HIDDEN, 1 if several else 2, **options).eval()
+    rows = streaming._MANY_ROWS + 3
+    x = torch.randn(2, rows, HIDDEN, dtype=torch.float64)
+    streams = streams_for(module, (2, rows))
+    state, parts, few = None, [slice(0, 100), slice(100, rows)], [None, None]
+    for t in range(2):
+        y, state = module.step(x[t], state, streams=rows_of(streams, t))
+        for place, part in enumerate(parts):
+            own = rows_of(streams, (t, part))
+            got, few[place] = module.step(x[t, part], few[place], streams=own)
+            assert_equal(y[part], got)
 
 
 @pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])

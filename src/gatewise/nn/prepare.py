@@ -55,10 +55,12 @@ def prepare(module: torch.nn.Module, weights: str = "float32") -> torch.nn.Modul
         raise ArgumentError(
             f"module: expected a gatewise layer or a module that holds one, got {type(module).__name__} without any"
         )
-    frozen = copy.deepcopy(module).eval().requires_grad_(False)
-    for part in frozen.modules():
-        if isinstance(part, Preparable):
-            part._prepare(weights)
+    # A copy that is made in inference mode would hold tensors that do not say whether they were changed.
+    with torch.inference_mode(mode=False):
+        frozen = copy.deepcopy(module).eval().requires_grad_(False)
+        for part in frozen.modules():
+            if isinstance(part, Preparable):
+                part._prepare(weights)
     return frozen
 
 

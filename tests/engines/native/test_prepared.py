@@ -257,3 +257,9 @@ def test_warm_steps_are_the_cold_ones(library, make):
         frozen.weight_hh_l1.add_(1)
         with pytest.raises(EngineError, match="changed in place"):
             frozen.step(torch.randn(1, 6), state)
+
+
+def test_it_may_be_made_in_inference_mode():
+    module, x = layer("lstm"), torch.randn(4, 3, 6)
+    with torch.inference_mode():
+        torch.testing.assert_close(nn.prepare(module)(x)[0], module(x)[0])

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from gatewise.errors import ArgumentError
+from gatewise.errors import ArgumentError, EngineError
+from gatewise.nn import Recurrent, prepare
 from gatewise.nn.state import RecurrentState
 from gatewise.tasks.forecast import likelihoods
 from gatewise.tasks.forecast.architectures.parts import Readout, probe, recurrent_layers
@@ -26,8 +27,8 @@ __all__ = ["DeepAR", "StreamState"]
 
 # Inputs of a step before those that tell of more than the value: value, observed, age.
 _VALUE = 3
-# Rows (paths) that run through the horizon at once: enough to keep the cores busy, few enough for their cache.
-_ROWS = 1 << 14
+# Rows (paths) that run through the horizon at once: enough to keep the cores busy, few enough for their caches.
+_ROWS = 1 << 11
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,7 @@ class DeepAR(nn.Module):
         scale: Scale,
         uniforms: Float[Tensor, "noise samples horizon 2"],
         normal: Normal | None = None,
+        layers: Recurrent | None = None,
     ) -> Float[Tensor, "batch samples horizon"]:
         """Sample paths of the steps after a state.
 
@@ -209,11 +211,12 @@ class DeepAR(nn.Module):
             scale: of each series.
             uniforms: in 0 to 1, which make the paths; one row for each series, or one for all.
             normal: the windows' own scale, where they are normalised.
+            layers: what does the steps; None: `recurrent`.
 
         Returns:
             Scaled values.
         """
-        batch, samples = len(known), uniforms.shape[1]
+        batch, samples, layers = len(known), uniforms.shape[1], layers or self.recurrent
         rows = torch.arange(batch, device=known.device).repeat_interleave(samples)
         recurrent, output = state.recurrent.select(rows), state.output[rows]
         last = state.last[None, :, None].expand(1, batch, samples)
@@ -234,22 +237,39 @@ class DeepAR(nn.Module):
             if step + 1 < known.shape[1]:
                 seen = torch.stack([last, torch.ones_like(last), torch.zeros_like(last)], dim=-1)
                 row = torch.cat([seen, self._absent(seen), ahead, self._absent(seen, flag=True)], dim=-1)
-                output, recurrent = self.recurrent.step(row.view(batch * samples, -1), recurrent)
+                output, recurrent = layers.step(row.view(batch * samples, -1), recurrent)
         return torch.stack(paths, dim=-1)
 
     def paths(
         self, windows: Windows, normal: Normal | None, uniforms: Float[Tensor, "noise samples horizon 2"]
     ) -> Float[Tensor, "positions batch samples horizon"]:
         """Sample paths from each position of the windows."""
-        found, state, begin = [], None, 0
+        found, state, begin, layers = [], None, 0, self._packed()
         for place, position in enumerate(windows.positions.tolist()):
             state = self._advance(state, windows.inputs[begin : position + 1])
             begin = position + 1
-            found.append(self._in_parts(state, windows, place, normal, uniforms))
+            found.append(self._in_parts(state, windows, place, normal, uniforms, layers))
         return torch.stack(found)
 
+    def _packed(self) -> Recurrent:
+        """The recurrent layers as the many steps of sampling run them best: with weights that are packed once."""
+        weights = next(self.recurrent.parameters())
+        plain = weights.is_cpu and weights.dtype is torch.float32 and self.recurrent.engine == "auto"
+        if self.training or torch.is_grad_enabled() or not plain:
+            return self.recurrent
+        try:
+            return prepare(self.recurrent)  # type: ignore[return-value]
+        except EngineError:  # no native library: the layers as they are
+            return self.recurrent
+
     def _in_parts(
-        self, state: StreamState, windows: Windows, place: int, normal: Normal | None, uniforms: Tensor
+        self,
+        state: StreamState,
+        windows: Windows,
+        place: int,
+        normal: Normal | None,
+        uniforms: Tensor,
+        layers: Recurrent,
     ) -> Tensor:
         """`forecast_from` for some series at a time: paths are many times the series."""
         known, season, scale = windows.known[place], windows.season[place], _scale(windows)
@@ -261,7 +281,10 @@ class DeepAR(nn.Module):
             own = StreamState(state.recurrent.select(chosen), state.output[part], state.last[part])
             noise = uniforms if len(uniforms) == 1 else uniforms[part]
             window = None if normal is None else Normal(normal.centre[part], normal.stretch[part])
-            parts.append(self.forecast_from(own, known[part], season[part], scale.part(part), noise, window))
+            found = self.forecast_from(
+                own, known[part], season[part], scale.part(part), noise, window, layers
+            )
+            parts.append(found)
         return torch.cat(parts)
 
 
