@@ -25,6 +25,7 @@ import argparse
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 from gatewise.tasks import Translator
 from gatewise.tasks.seq2seq.baselines import learn_lexicon, word_by_word
@@ -91,6 +92,12 @@ def keep_examples(path: Path, evaluation: TextEvaluation) -> None:
             print(f"{kind}: expected {one['expected']!r}, said {one['said']!r} ({one['score']})")
 
 
+def setting(name: str, value: str) -> Any:
+    """A setting from its text, of the kind that it has by default."""
+    default = (Translator().chosen() | SETTINGS)[name]
+    return value == "True" if isinstance(default, bool) else type(default)(value)
+
+
 def main() -> None:
     """Run what is not done yet and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -108,7 +115,7 @@ def main() -> None:
     arguments = parser.parse_args()
     folder = data_folder() / "machine-translation" / "multi30k-en-de"
     changed = dict(one.split("=", 1) for one in arguments.set)
-    own = SETTINGS | {name: type(SETTINGS[name])(value) for name, value in changed.items()}
+    own = SETTINGS | {name: setting(name, value) for name, value in changed.items()}
     if arguments.quick:
         own |= {"max_epochs": 1, "hidden_size": 32, "vocabulary_size": 600, "beam_size": 2}
     limit = 500 if arguments.quick else arguments.pairs
