@@ -194,10 +194,8 @@ def test_loading_while_another_saves(tmp_path):
     writer.start()
     seen = set()
     try:
-        loads, end = (
-            0,
-            time.monotonic() + 60,
-        )  # on a busy machine the writer may be long in coming to its next turn
+        loads, end = 0, time.monotonic() + 60
+        # On a busy machine the writer may be long in coming to its next turn.
         while loads < 150 or (len(seen) < 2 and time.monotonic() < end):
             loads += 1
             stored, said = attempt(tmp_path)

@@ -100,8 +100,7 @@ class Evaluation:
     @property
     def beats_trivial(self) -> bool:
         """Whether the model's MAE is below both trivial methods' by more than a tie."""
-        trivial = min(self.errors[NAIVE].mae, self.errors[SEASONAL].mae)
-        return self.errors[self.model].mae < trivial * (1 - _TIE)
+        return _beats(self.errors, self.model, "mae")
 
     def to_dict(self) -> dict[str, Any]:
         """All numbers as plain JSON values (NaN as None)."""
@@ -228,22 +227,23 @@ def _verdict(mae: dict[str, float], model: str) -> str:
 
 def _by_series(errors: dict[str, Errors], model: str) -> str:
     """A further sentence, where errors in each series' own unit (MASE) say otherwise than those in the target's."""
-    own = errors[model]
-    better = min((NAIVE, SEASONAL), key=lambda name: errors[name].mase)
-    gains = (
-        _gain(own.mae, min(errors[NAIVE].mae, errors[SEASONAL].mae)),
-        _gain(own.mase, errors[better].mase),
-    )
-    wins = [gain > _TIE for gain in gains]
-    if wins[0] == wins[1] or not np.isfinite(own.mase):
+    own, wins = errors[model].mase, _beats(errors, model, "mase")
+    if wins == _beats(errors, model, "mae") or not np.isfinite(own):
         return ""
-    said = f"its MASE is {own.mase:.3f}, {better} has {errors[better].mase:.3f}"
-    if wins[1]:
+    better = min((NAIVE, SEASONAL), key=lambda name: errors[name].mase)
+    said = f"its MASE is {own:.3f}, {better} has {errors[better].mase:.3f}"
+    if wins:
         return f" Counted in each series' own unit the model DOES beat it: {said}. Large series weigh most in the MAE."
     return (
         f" Counted in each series' own unit the model does NOT beat the trivial method: {said}. Large series weigh "
         "most in the MAE; Forecaster.many_series (--many-series) has settings for many of different size."
     )
+
+
+def _beats(errors: dict[str, Errors], model: str, measure: str) -> bool:
+    """Whether the model's error is below both trivial methods' by more than a tie."""
+    own, *trivial = (getattr(errors[name], measure) for name in (model, NAIVE, SEASONAL))
+    return bool(own < min(trivial) * (1 - _TIE))
 
 
 def _gain(own: float, other: float) -> float:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from gatewise.errors import ArgumentError, ArgumentTypeError
+from gatewise.tasks.forecast.choices import seasons_of
 
 __all__ = ["many_series"]
 
@@ -28,24 +27,23 @@ def many_series(horizon: int, season_length: Any) -> dict[str, Any]:
         >>> many_series(48, (24, 168))["season_length"]
         (24, 168, 336, 504)
     """
-    seasons = season_length if isinstance(season_length, tuple | list) else (season_length,)
-    for one in seasons:
-        if not isinstance(one, int | np.integer) or isinstance(one, bool):
-            raise ArgumentTypeError(
-                f"season_length: an integer or several, such as (24, 168), is expected, came {season_length!r}"
-            )
-    if not seasons or seasons[0] < 2 or list(seasons) != sorted(set(seasons)):
+    if season_length is None:
+        raise ArgumentTypeError(
+            "season_length: an integer or several, such as (24, 168), is expected, came None"
+        )
+    seasons = seasons_of(season_length, "segrnn")
+    if seasons[0] < 2 or list(seasons) != sorted(seasons):
         raise ArgumentError(
             f"season_length: lengths of at least 2 that rise, such as (24, 168), are expected, came {season_length!r}"
         )
-    longest = int(seasons[-1])
+    longest = seasons[-1]
     return {
         "horizon": horizon,
         "lookback": 2 * longest,
-        "season_length": (*map(int, seasons), 2 * longest, 3 * longest),
+        "season_length": (*seasons, 2 * longest, 3 * longest),
         "cell": "gru",
         "architecture": "segrnn",
-        "segment_length": int(seasons[0]) if len(seasons) > 1 else None,
+        "segment_length": seasons[0] if len(seasons) > 1 else None,
         "scaling": "log",
         "revin": True,
         "loss": "owa",
