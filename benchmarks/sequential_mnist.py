@@ -22,9 +22,9 @@ from pathlib import Path
 from gatewise.compare import compare, parse_plan
 
 try:
-    from benchmarks.long_dependency import markdown
+    from benchmarks.long_dependency import draw, markdown
 except ImportError:
-    from long_dependency import markdown
+    from long_dependency import draw, markdown
 
 ROW = {
     "title": "MNIST by row",
@@ -80,11 +80,14 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="small networks, a few steps, to see that it runs"
     )
+    parser.add_argument("--pictures", type=Path, help="a folder for the pictures as PNG")
     parser.add_argument("--stop-after", type=float, help="seconds after which no further run is begun")
     arguments = parser.parse_args()
     plan = parse_plan(settings(arguments.part, quick=arguments.quick))
     folder = arguments.out / f"sequential_mnist_{arguments.part}"
     result = compare(plan, folder, stop_after=arguments.stop_after)
+    if arguments.pictures:
+        draw(result.scores, arguments.pictures)
     print(f"\n{markdown(result.scores)}\n\n{result.verdict}")
 
 
