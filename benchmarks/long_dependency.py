@@ -89,22 +89,31 @@ def draw(scores: list, folder: Path) -> None:
         atomic_write(folder / f"{name}.png", picture_png(figure))
 
 
-def main() -> None:
-    """Do what is not done yet, and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=list(PARTS))
+def parser_of(description: str, parts: list[str]) -> argparse.ArgumentParser:
+    """The options of a benchmark that is a comparison in parts."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("part", choices=parts)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument(
         "--quick", action="store_true", help="small networks, a few steps, to see that it runs"
     )
     parser.add_argument("--pictures", type=Path, help="a folder for the pictures as PNG")
     parser.add_argument("--stop-after", type=float, help="seconds after which no further run is begun")
-    arguments = parser.parse_args()
-    plan = parse_plan(settings(arguments.part, quick=arguments.quick))
-    result = compare(plan, arguments.out / FOLDERS[arguments.part], stop_after=arguments.stop_after)
+    return parser
+
+
+def work(configuration: dict, name: str, arguments: argparse.Namespace) -> None:
+    """Do what is not done yet in the folder of that name, draw what is asked for, and print the tables."""
+    result = compare(parse_plan(configuration), arguments.out / name, stop_after=arguments.stop_after)
     if arguments.pictures:
         draw(result.scores, arguments.pictures)
     print(f"\n{markdown(result.scores)}\n\n{result.verdict}")
+
+
+def main() -> None:
+    """Do a part, and print its tables."""
+    arguments = parser_of(__doc__.splitlines()[0], list(PARTS)).parse_args()
+    work(settings(arguments.part, quick=arguments.quick), FOLDERS[arguments.part], arguments)
 
 
 if __name__ == "__main__":

@@ -18,19 +18,16 @@ Le et al. 2015; 5,000 of the training images are held back to look at, accuracy 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable
-from pathlib import Path
 
 import torch
 
-from gatewise.compare import compare, parse_plan
 from gatewise.compare.problems import SequentialMNIST
 
 try:
-    from benchmarks.long_dependency import draw, markdown
+    from benchmarks.long_dependency import parser_of, work
 except ImportError:
-    from long_dependency import draw, markdown
+    from long_dependency import parser_of, work
 
 ROW = {
     "title": "MNIST by row",
@@ -100,25 +97,13 @@ def linear() -> dict[str, float]:
 
 
 def main() -> None:
-    """Do what is not done yet, and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=[*PARTS, "linear"])
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
-    parser.add_argument(
-        "--quick", action="store_true", help="small networks, a few steps, to see that it runs"
-    )
-    parser.add_argument("--pictures", type=Path, help="a folder for the pictures as PNG")
-    parser.add_argument("--stop-after", type=float, help="seconds after which no further run is begun")
-    arguments = parser.parse_args()
+    """Do a part, and print its tables."""
+    arguments = parser_of(__doc__.splitlines()[0], [*PARTS, "linear"]).parse_args()
     if arguments.part == "linear":
         print(", ".join(f"{part} {accuracy:.2%}" for part, accuracy in linear().items()))
         return
-    plan = parse_plan(settings(arguments.part, quick=arguments.quick))
-    folder = arguments.out / f"sequential_mnist_{arguments.part}"
-    result = compare(plan, folder, stop_after=arguments.stop_after)
-    if arguments.pictures:
-        draw(result.scores, arguments.pictures)
-    print(f"\n{markdown(result.scores)}\n\n{result.verdict}")
+    name = f"sequential_mnist_{arguments.part}"
+    work(settings(arguments.part, quick=arguments.quick), name, arguments)
 
 
 if __name__ == "__main__":
