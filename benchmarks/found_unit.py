@@ -25,7 +25,7 @@ import torch
 
 from gatewise import inspect
 from gatewise.inspect.state_plots import plot_text
-from gatewise.report.page import picture_png
+from gatewise.report.pictures import picture_png
 from gatewise.store import atomic_write
 from gatewise.tasks import LanguageModel
 from gatewise.tasks.language.network import LanguageNetwork

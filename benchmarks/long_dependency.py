@@ -16,7 +16,7 @@ The protocol, the same for every cell (`gatewise.compare`, whose report.html and
   much slower; with batches of 128 all are, by the clock. The RNN's was set beforehand.
 
 Measured on one core (0.08 to 0.1 ms for a step of a batch of sequences): three hours for the lags, half an hour a
-seed for the thousand. `--pictures FOLDER` draws what is done as PNG.
+seed for the thousand. `--figures FOLDER` writes the pictures of what is done as PDF and PNG.
 """
 
 from __future__ import annotations
@@ -24,11 +24,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gatewise.compare import compare, figures, parse_plan
-from gatewise.compare.report import by_length, table_rows
+from gatewise.compare import compare, parse_plan
+from gatewise.compare.report import table_rows
 from gatewise.compare.verdict import judge
-from gatewise.report.page import picture_png
-from gatewise.store import atomic_write
+from gatewise.report.pictures import kept_pictures, write_pictures
 
 LAGS = (10, 30, 100, 300)
 SHARED = {
@@ -74,21 +73,6 @@ def markdown(scores: list) -> str:
     return "\n\n".join(parts)
 
 
-def draw(scores: list, folder: Path) -> None:
-    """Pictures as PNG: how far each cell reaches, and each problem's learning curves."""
-    folder.mkdir(parents=True, exist_ok=True)
-    drawn = {
-        f"{group[0].problem.kind}-lengths": figures.plot_lengths(group, lengths)
-        for group, lengths in by_length(scores)
-    }
-    for score in scores:
-        if score.done:
-            name = "-".join(score.problem.title.replace(",", "").split())
-            drawn[f"{name}-curves"] = figures.plot_curves(score)
-    for name, figure in drawn.items():
-        atomic_write(folder / f"{name}.png", picture_png(figure))
-
-
 def parser_of(description: str, parts: list[str]) -> argparse.ArgumentParser:
     """The options of a benchmark that is a comparison in parts."""
     parser = argparse.ArgumentParser(description=description)
@@ -97,16 +81,17 @@ def parser_of(description: str, parts: list[str]) -> argparse.ArgumentParser:
     parser.add_argument(
         "--quick", action="store_true", help="small networks, a few steps, to see that it runs"
     )
-    parser.add_argument("--pictures", type=Path, help="a folder for the pictures as PNG")
+    parser.add_argument("--figures", type=Path, help="a folder for the pictures as PDF and PNG")
     parser.add_argument("--stop-after", type=float, help="seconds after which no further run is begun")
     return parser
 
 
 def work(configuration: dict, name: str, arguments: argparse.Namespace) -> None:
-    """Do what is not done yet in the folder of that name, draw what is asked for, and print the tables."""
-    result = compare(parse_plan(configuration), arguments.out / name, stop_after=arguments.stop_after)
-    if arguments.pictures:
-        draw(result.scores, arguments.pictures)
+    """Do what is not done yet in the folder of that name, write what is asked for, and print the tables."""
+    with kept_pictures() as kept:
+        result = compare(parse_plan(configuration), arguments.out / name, stop_after=arguments.stop_after)
+    if arguments.figures:
+        write_pictures(kept, arguments.figures)
     print(f"\n{markdown(result.scores)}\n\n{result.verdict}")
 
 

@@ -66,6 +66,19 @@ def test_from_a_file_to_a_report(monkeypatch, capsys, config, tmp_path) -> None:
     assert len((tmp_path / "out" / "results.jsonl").read_text().splitlines()) == 2
 
 
+def test_figures_for_a_paper(monkeypatch, capsys, config, tmp_path) -> None:
+    figures = tmp_path / "paper" / "figures"
+    assert call(monkeypatch, config, "--out", tmp_path / "out", "--figures", figures) == 0
+    assert f"2 pictures written to {figures}" in capsys.readouterr().out
+    names = ("adding-5-steps-learning-curves", "adding-5-steps-values-of-all-seeds-in-the-end")
+    assert {one.name for one in figures.iterdir()} == {
+        f"{n}.{form}" for n in names for form in ("pdf", "png")
+    }
+    assert call(monkeypatch, config, "--out", tmp_path / "other", "--figures", config) == 2
+    assert "two.toml" in capsys.readouterr().err.replace("\n", "")
+    assert not (tmp_path / "other").exists()  # said before anything was trained
+
+
 def test_ctrl_c_and_on(monkeypatch, capsys, config, tmp_path, ctrl_c_is_heard) -> None:
     before, seen = learning.ProblemSource.batch, []
 

@@ -48,6 +48,18 @@ def test_words_page_and_numbers(folder, monkeypatch, capsys) -> None:
         assert words in page, words
 
 
+def test_figures_for_a_paper(folder, monkeypatch, capsys) -> None:
+    figures = folder / "figures"
+    command = ("inspect", folder / "novel", "--data", folder / "text.txt", "--figures", figures)
+    assert call(monkeypatch, *command) == 0
+    assert f"pictures written to {figures}" in capsys.readouterr().err.replace("\n", "")
+    names = {one.name for one in figures.iterdir()}
+    assert "how-well-single-units-tell-features.pdf" in names
+    assert "what-each-past-input-adds.png" in names
+    assert len(names) % 2 == 0
+    assert not (folder / "inspection.json").exists()
+
+
 def test_what_it_cannot_use(folder, monkeypatch, capsys) -> None:
     text = folder / "text.txt"
     odd = folder / "odd.txt"

@@ -20,6 +20,8 @@ gatewise compare --example > compare.toml
 gatewise compare compare.toml --out runs/compare
 
 gatewise compare compare.toml --out runs/compare --stop-after 3600
+
+gatewise compare compare.toml --out runs/compare --figures paper/figures
 """
 
 
@@ -31,6 +33,10 @@ def compare(
     example: Annotated[bool, typer.Option("--example", help="Print a commented configuration.")] = False,
     stop_after: Annotated[
         float | None, typer.Option(min=0, help="Seconds after which no further run is begun.")
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="A folder for the report's pictures as PDF and PNG files, for a paper."),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing while it runs.")] = False,
 ) -> None:
@@ -45,7 +51,9 @@ def compare(
     from gatewise.compare.report import table_rows
     from gatewise.compare.verdict import judge
     from gatewise.errors import ArgumentError
+    from gatewise.report.pictures import kept_pictures, write_pictures
     from gatewise.report.text_table import aligned
+    from gatewise.store.files import make_folder
 
     if example:
         sys.stdout.write(EXAMPLE)
@@ -54,7 +62,11 @@ def compare(
         raise ArgumentError(
             "compare: a configuration and --out are expected; `gatewise compare --example` prints a configuration"
         )
-    result = run(read_plan(config), out, progress=not quiet, stop_after=stop_after)
+    plan = read_plan(config)
+    if figures is not None:
+        make_folder(figures)  # what cannot be is said before hours of training
+    with kept_pictures() as kept:
+        result = run(plan, out, progress=not quiet, stop_after=stop_after)
     for score in result.scores:
         output.print(f"\n{score.problem.title}", style="bold", markup=False, soft_wrap=True)
         for line in aligned(table_rows(score)):
@@ -62,6 +74,9 @@ def compare(
         output.print(" ".join(judge(score)), markup=False, soft_wrap=True)
     output.print(f"\n{result.verdict}", markup=False, style="green", soft_wrap=True)
     output.print(f"\nWritten to {out}: report.html (open this), summary.json, results.jsonl", soft_wrap=True)
+    if figures is not None:
+        names = write_pictures(kept, figures)
+        output.print(f"{len(names)} pictures written to {figures}, each as PDF and PNG", soft_wrap=True)
     if result.stopped != "finished":
         say("not all runs are done; the same command goes on from here")
     if result.stopped == "interrupted":

@@ -26,7 +26,7 @@ from gatewise.cli.source import without
 from gatewise.data import read_table, write_table
 from gatewise.data.files import csv_bytes
 from gatewise.errors import DataError
-from gatewise.report.page import picture_png
+from gatewise.report.pictures import picture_png
 from gatewise.store import atomic_write
 from gatewise.tasks import SequenceClassifier
 from gatewise.tasks.classify import ClassEvaluation, figures

@@ -18,7 +18,7 @@ from gatewise.data import Panel, panel_from_frame
 from gatewise.data.frames import open_frame, stamp_values
 from gatewise.data.frequency import parse_frequency, parse_stamp, show_stamp
 from gatewise.errors import DataError
-from gatewise.report.page import picture_png
+from gatewise.report.pictures import picture_png
 from gatewise.store import atomic_write
 from gatewise.tasks import Forecaster
 from gatewise.tasks.forecast import figures

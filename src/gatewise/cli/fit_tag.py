@@ -189,7 +189,7 @@ def _fit(
 
 def _write(tagger: SequenceTagger, notes: TagNotes, out: Path, begun: float) -> None:
     """Model, report and numbers."""
-    from gatewise.report.page import picture_png
+    from gatewise.report.pictures import picture_png
     from gatewise.store import atomic_write
     from gatewise.tasks.tagging import figures
     from gatewise.tasks.tagging.persistence import save_tagger

@@ -183,7 +183,7 @@ def _fit(
 
 def _write(classifier: TextClassifier, notes: TextNotes, texts: list[str], out: Path, begun: float) -> None:
     """Model, report and numbers."""
-    from gatewise.report.page import picture_png
+    from gatewise.report.pictures import picture_png
     from gatewise.store import atomic_write
     from gatewise.tasks.classify import figures
     from gatewise.tasks.text_classification.persistence import save_text

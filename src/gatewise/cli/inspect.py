@@ -25,7 +25,7 @@ gatewise inspect runs/novel --data chapter.txt --out inside
 
 gatewise inspect runs/machine --data machine.csv --format json > inside.json
 
-gatewise inspect runs/films --data newer.csv --text review
+gatewise inspect runs/films --data newer.csv --text review --figures paper/figures
 """
 
 
@@ -36,6 +36,10 @@ def inspect(
     ],
     out: Annotated[
         Path | None, typer.Option(help="A folder for report.html and inspection.json [dim](none)[/].")
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="A folder for the report's pictures as PDF and PNG files, for a paper."),
     ] = None,
     form: Annotated[
         str, typer.Option("--format", help="text: words; json: all numbers, on standard output.")
@@ -61,7 +65,7 @@ def inspect(
         "id": identity, "time": stamp, "target": target, "text": text, "ignore": tuple(ignore or ()),
         "source-column": source_column,
     }  # fmt: skip
-    readings = {kind: Reading(frozenset(names), _by(form)) for kind, names in READS.items()}
+    readings = {kind: Reading(frozenset(names), _by(form, figures)) for kind, names in READS.items()}
     read_model(readings, Reading(frozenset(), _unknown), model, data, out, options)
 
 
@@ -79,9 +83,9 @@ READS = {
 """Which options each kind of model has use for."""
 
 
-def _by(form: str) -> Any:
+def _by(form: str, figures: Path | None) -> Any:
     def run(kind: str, model: Path, data: str, out: Path | None, options: dict[str, Any]) -> None:
-        _inspect(kind, model, data, out, options, form)
+        _inspect(kind, model, data, out, options, form, figures)
 
     return run
 
@@ -93,11 +97,14 @@ def _unknown(kind: str, model: Path, data: str, out: Path | None, options: dict[
     )
 
 
-def _inspect(kind: str, model: Path, data: str, out: Path | None, options: dict[str, Any], form: str) -> None:
+def _inspect(
+    kind: str, model: Path, data: str, out: Path | None, options: dict[str, Any], form: str, figures: Path | None
+) -> None:  # fmt: skip
     from gatewise.cli.inspect_subjects import subject_of
     from gatewise.inspect.inspection import inspect_model
     from gatewise.inspect.report import report_html
     from gatewise.report.environment import environment
+    from gatewise.report.pictures import kept_pictures, write_pictures
     from gatewise.store import atomic_write
     from gatewise.store.files import make_folder
 
@@ -122,10 +129,16 @@ def _inspect(kind: str, model: Path, data: str, out: Path | None, options: dict[
         sys.stdout.buffer.write(content.encode())
     else:
         output.print(str(found), markup=False, soft_wrap=True)
+    if out is None and figures is None:
+        if form == "text":
+            say("with --out FOLDER: a report with pictures, and all numbers")
+        return
+    with kept_pictures() as kept:
+        page = report_html(found, folder=str(model), seconds=seconds)
     if out is not None:
         make_folder(out)
         atomic_write(out / "inspection.json", content.encode())
-        atomic_write(out / "report.html", report_html(found, folder=str(model), seconds=seconds).encode())
+        atomic_write(out / "report.html", page.encode())
         say(f"report.html (open this) and inspection.json written to {out}")
-    elif form == "text":
-        say("with --out FOLDER: a report with pictures, and all numbers")
+    if figures is not None:
+        say(f"{len(write_pictures(kept, figures))} pictures written to {figures}, each as PDF and PNG")

@@ -21,7 +21,7 @@ from gatewise.cli.frame import (
 from gatewise.cli.run_folder import RunFolder
 from gatewise.data.text import read_text
 from gatewise.errors import ArgumentError
-from gatewise.report.page import picture_png
+from gatewise.report.pictures import picture_png
 from gatewise.store import atomic_write
 from gatewise.tasks import LanguageModel
 from gatewise.tasks.language import figures

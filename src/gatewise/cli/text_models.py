@@ -24,7 +24,7 @@ from gatewise.cli.frame import (
 from gatewise.cli.run_folder import RunFolder
 from gatewise.data.text.pairs import SOURCE, TARGET, read_column, read_pairs
 from gatewise.errors import DataError
-from gatewise.report.page import picture_png
+from gatewise.report.pictures import picture_png
 from gatewise.store import atomic_write
 from gatewise.tasks.seq2seq import Summarizer, Translator, figures
 from gatewise.tasks.seq2seq.card import TextNotes

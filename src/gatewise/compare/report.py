@@ -17,7 +17,8 @@ from gatewise.compare.scores import CellScore, ProblemScore
 from gatewise.compare.settings import Plan
 from gatewise.compare.verdict import judge, judge_lengths
 from gatewise.report.environment import environment
-from gatewise.report.page import definitions, page, picture, section, table
+from gatewise.report.page import definitions, page, section, table
+from gatewise.report.pictures import picture
 from gatewise.train.progress import clock
 
 __all__ = ["by_length", "overall", "report_html", "summary", "table_rows"]

@@ -20,7 +20,8 @@ from gatewise.inspect.state_plots import (
 )
 from gatewise.inspect.statistics import LayerStatistics
 from gatewise.report.environment import environment
-from gatewise.report.page import definitions, page, picture, section, table
+from gatewise.report.page import definitions, page, section, table
+from gatewise.report.pictures import picture
 
 __all__ = ["report_html"]
 

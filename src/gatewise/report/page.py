@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from html import escape
 
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-
-__all__ = ["definitions", "page", "picture", "picture_png", "section", "table"]
+__all__ = ["definitions", "page", "section", "table"]
 
 _STYLE = """
 :root { --ink:#1c2430; --soft:#5d6878; --line:#e3e7ed; --blue:#1f5fbf; --wash:#f5f7fa; }
@@ -96,20 +91,3 @@ def definitions(pairs: list[tuple[str, str]]) -> str:
         + "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in pairs if text)
         + "</dl>"
     )
-
-
-def picture(figure: Figure, alternative: str) -> str:
-    """A figure as SVG inside the page, with a text for those who do not see it."""
-    buffer = io.BytesIO()
-    # A fixed salt and no date: the same numbers give the same bytes.
-    with rc_context({"svg.hashsalt": "gatewise", "svg.fonttype": "path"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "Gatewise"})
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return f'<figure><img alt="{escape(alternative)}" src="data:image/svg+xml;base64,{data}"></figure>'
-
-
-def picture_png(figure: Figure) -> bytes:
-    """A figure as PNG, sharp on screens of twice the usual density."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=160, metadata={"Software": "Gatewise"})
-    return buffer.getvalue()

@@ -11,7 +11,8 @@ import gatewise
 from gatewise.data.frequency import show_stamp
 from gatewise.report.environment import environment
 from gatewise.report.learning_curve import plot_training
-from gatewise.report.page import definitions, page, picture, section, table
+from gatewise.report.page import definitions, page, section, table
+from gatewise.report.pictures import picture
 from gatewise.tasks.anomaly import figures
 from gatewise.tasks.anomaly.card import METHOD_WORDS, CardNotes, threshold_words
 from gatewise.tasks.anomaly.evaluation import Evaluation, table_rows

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import gatewise
 from gatewise.report.environment import environment
-from gatewise.report.page import definitions, page, picture, section, table
+from gatewise.report.page import definitions, page, section, table
+from gatewise.report.pictures import picture
 from gatewise.tasks.classify import figures
 from gatewise.tasks.classify.card import ClassNotes, card_text, input_words, model_words, training_words
 from gatewise.tasks.classify.evaluation import MAJORITY, ClassEvaluation, table_rows

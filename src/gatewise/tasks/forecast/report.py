@@ -11,7 +11,8 @@ import gatewise
 from gatewise.data.frequency import show_stamp
 from gatewise.report.environment import environment
 from gatewise.report.learning_curve import plot_training
-from gatewise.report.page import definitions, page, picture, section, table
+from gatewise.report.page import definitions, page, section, table
+from gatewise.report.pictures import picture
 from gatewise.tasks.forecast import figures
 from gatewise.tasks.forecast.card import CardNotes, table_rows
 from gatewise.tasks.forecast.evaluation import NAIVE, SEASONAL, Evaluation

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import gatewise
 from gatewise.report.environment import environment
-from gatewise.report.page import definitions, page, picture, section, table
+from gatewise.report.page import definitions, page, section, table
+from gatewise.report.pictures import picture
 from gatewise.tasks.language import figures
 from gatewise.tasks.language.card import TextNotes, card_text, model_words, training_words
 from gatewise.tasks.language.evaluation import TextEvaluation, table_rows

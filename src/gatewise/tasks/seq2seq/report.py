@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import gatewise
 from gatewise.report.environment import environment
 from gatewise.report.learning_curve import plot_training
-from gatewise.report.page import definitions, page, picture, section, table
+from gatewise.report.page import definitions, page, section, table
+from gatewise.report.pictures import picture
 from gatewise.tasks.seq2seq import figures
 from gatewise.tasks.seq2seq.card import TextNotes, card_text, coder_words, model_words, training_words
 from gatewise.tasks.seq2seq.evaluation import Example, TextEvaluation, table_rows

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import gatewise
 from gatewise.data.text.tags import spans
 from gatewise.report.environment import environment
-from gatewise.report.page import definitions, page, picture, section, table
+from gatewise.report.page import definitions, page, section, table
+from gatewise.report.pictures import picture
 from gatewise.tasks.tagging import figures
 from gatewise.tasks.tagging.card import TagNotes, card_text, model_words, training_words
 from gatewise.tasks.tagging.evaluation import TagEvaluation, table_rows

@@ -10,7 +10,8 @@ import numpy as np
 
 import gatewise
 from gatewise.report.environment import environment
-from gatewise.report.page import definitions, page, picture, section, table
+from gatewise.report.page import definitions, page, section, table
+from gatewise.report.pictures import picture
 from gatewise.tasks.classify import figures as class_figures
 from gatewise.tasks.classify.evaluation import ClassEvaluation, table_rows
 from gatewise.tasks.classify.report import headline
