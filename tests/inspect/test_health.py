@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -121,6 +122,29 @@ def test_a_training_that_explodes_is_found() -> None:
     assert "exploding update" not in kinds(health(lstm(), x, history=steady, flow=False))
 
 
+def test_a_training_that_ends_in_nan_is_found_in_the_monitor_s_records_and_file(tmp_path) -> None:
+    model, x = lstm(), torch.randn(20, 4, 3)
+    monitor = inspect.FlowMonitor(every=1, path=tmp_path / "flow.jsonl")
+    for factor in (1.0, 1.0, float("inf"), 1.0):
+        with monitor.watch(model) as watch:
+            loss = model(x)[0].square().mean()
+            model.zero_grad()
+            (loss * factor).backward()
+            with torch.no_grad():
+                for weight in model.parameters():
+                    weight -= 0.1 * weight.grad
+            watch.tell(loss)
+    read = inspect.read_records(tmp_path / "flow.jsonl")
+    assert [math.isfinite(one.loss) for one in read] == [True, True, True, False]
+    for history in (monitor.records, read, [one.to_dict() for one in read]):
+        found = health(lstm(), x, history=history, flow=False)
+        words = {one.kind: one.words for one in found.findings}
+        assert set(words) == {"loss not finite", "gradient not finite"}
+        assert words["loss not finite"].endswith("in 1 of 4 records, first in record 4.")
+        assert words["gradient not finite"].endswith("in 2 of 4 records, first in record 3.")
+        assert not found.healthy
+
+
 def test_it_is_json() -> None:
     found = health(lstm(), torch.randn(20, 4, 3))
     text = json.loads(json.dumps(found.to_dict(), allow_nan=False))
@@ -153,3 +177,5 @@ def test_bad_input() -> None:
         health(object())
     with pytest.raises(ArgumentError, match="at least one step"):
         inspect.examine(lstm(), lambda: None)
+    with pytest.raises(ArgumentTypeError, match="history: a number is expected for 'loss' .* came 'low'"):
+        health(lstm(), torch.randn(20, 4, 3), history=[{"loss": "low"}], flow=False)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gatewise.errors import ArgumentTypeError
 from gatewise.inspect.flow_numbers import GradientFlow, LayerFlow
 from gatewise.inspect.statistics import LayerStatistics, ValueStatistics
 from gatewise.inspect.verdict import EXPLODING, VANISHING
@@ -46,7 +47,8 @@ class Finding:
 
     Attributes:
         kind: "dead units", "saturated units", "gate stuck open", "gate stuck shut", "few directions", "exploding
-            gradient", "exploding update", "loss not finite", "forgotten start" or "gradient explodes".
+            gradient", "exploding update", "loss not finite", "gradient not finite", "forgotten start" or "gradient
+            explodes".
         where: the layer, and the gate or state.
         measured: the number.
         threshold: what it was held against.
@@ -216,24 +218,35 @@ def of_flows(flows: Mapping[str, GradientFlow]) -> list[Finding]:
 
 
 def of_training(history: Sequence[Any]) -> list[Finding]:
-    """What a training's records say: a `FlowMonitor`'s, or dicts."""
+    """What a training's records say: a `FlowMonitor`'s, or dicts.
+
+    Raises:
+        ArgumentTypeError: a loss, norm or update is no number.
+    """
     rows = [one if isinstance(one, Mapping) else one.to_dict() for one in history]
+    losses = [_number(row, "loss" if row.get("loss") is not None else "train_loss") for row in rows]
+    norms = [_number(row, "gradient_norm") for row in rows]
+    lost = [place for place, loss in enumerate(losses) if not math.isfinite(loss or 0.0)]
     found = []
-    losses = [(place, row.get("loss", row.get("train_loss"))) for place, row in enumerate(rows)]
-    lost = [place for place, loss in losses if loss is not None and not math.isfinite(loss)]
     if lost:
         found.append(
             Finding("loss not finite", "training", float(len(lost)), 0.0,
                     f"The loss was not finite in {len(lost)} of {len(rows)} records, first in record {lost[0] + 1}.",
                     "Lower the learning rate, clip the gradient (gradient_clip=1.0), look for NaN in the data.", True)
         )  # fmt: skip
-    norms = np.array(
-        [row["gradient_norm"] for row in rows if row.get("gradient_norm") is not None], dtype=float
-    )
-    if len(norms) >= 3:
-        usual, worst = float(np.nanmedian(norms)), float(np.max(norms, initial=0.0))
+    broken = [place for place, norm in enumerate(norms) if not math.isfinite(norm or 0.0)]
+    if set(broken) - set(lost):
+        found.append(
+            Finding("gradient not finite", "training", float(len(broken)), 0.0,
+                    f"The gradient was not finite in {len(broken)} of {len(rows)} records, first in record "
+                    f"{broken[0] + 1}.",
+                    "Lower the learning rate, clip the gradient (gradient_clip=1.0), or use layer_norm=True.", True)
+        )  # fmt: skip
+    known = [norm for norm in norms if norm is not None and math.isfinite(norm)]
+    if len(known) >= 3:
+        usual, worst = float(np.median(known)), max(known)
         ratio = worst / usual if usual > 0 else 0.0
-        if not np.isfinite(norms).all() or ratio > THRESHOLDS["exploding gradient"]:
+        if ratio > THRESHOLDS["exploding gradient"]:
             found.append(
                 Finding("exploding gradient", "training", ratio, THRESHOLDS["exploding gradient"],
                         f"The gradient's norm rose to {worst:.3g}, {ratio:,.0f} times its usual {usual:.3g} (threshold "
@@ -244,9 +257,10 @@ def of_training(history: Sequence[Any]) -> list[Finding]:
     for row in rows[len(rows) // 10 :]:  # the first updates of a training are large by design
         updates = row.get("updates")
         named = updates if isinstance(updates, Mapping) else {"all parameters": updates}
-        for group, size in named.items():
-            if size is not None:
-                largest[group] = max(largest.get(group, 0.0), float(size))
+        for group in named:
+            size = _number(named, group)
+            if size is not None and math.isfinite(size):
+                largest[group] = max(largest.get(group, 0.0), size)
     for group, size in largest.items():
         if size > THRESHOLDS["exploding update"]:
             found.append(
@@ -256,6 +270,17 @@ def of_training(history: Sequence[Any]) -> list[Finding]:
                         "Lower the learning rate, begin with warmup, or clip the gradient (gradient_clip=1.0).", True)
             )  # fmt: skip
     return found
+
+
+def _number(row: Mapping[str, Any], name: str) -> float | None:
+    """A number of a record, also one that JSON has as "nan" or "inf"; None where there is none."""
+    value = row.get(name)
+    try:
+        return None if value is None else float(value)
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(
+            f"history: a number is expected for {name!r} of each record, came {value!r:.60}"
+        ) from None
 
 
 def _some(which: np.ndarray) -> str:

@@ -86,20 +86,20 @@ class FlowRecord:
     layers: tuple[MonitoredLayer, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON; None for what is infinite or unknown."""
+        """Plain JSON: None for what is unknown, "nan", "inf" or "-inf" where a loss, norm or update is not finite."""
         return {
             "run": self.run,
             "step": self.step,
-            "loss": _finite(self.loss),
-            "gradient_norm": _finite(self.gradient_norm),
-            "gradient_norms": {name: _finite(x) for name, x in self.gradient_norms.items()},
-            "updates": {name: _finite(x) for name, x in self.updates.items()},
+            "loss": _stored(self.loss),
+            "gradient_norm": _stored(self.gradient_norm),
+            "gradient_norms": {name: _stored(x) for name, x in self.gradient_norms.items()},
+            "updates": {name: _stored(x) for name, x in self.updates.items()},
             "layers": [layer.to_dict() for layer in self.layers],
         }
 
     @staticmethod
     def from_dict(stored: dict[str, Any]) -> FlowRecord:
-        """The record that :meth:`to_dict` gave; what was not finite comes back as NaN, a horizon's lag as infinite."""
+        """The record that :meth:`to_dict` gave; what a layer's lists do not know comes back as NaN."""
         layers = tuple(
             MonitoredLayer(
                 layer["name"],
@@ -115,19 +115,25 @@ class FlowRecord:
         return FlowRecord(
             int(stored["run"]),
             int(stored["step"]),
-            stored["loss"],
-            stored["gradient_norm"],
+            _told(stored["loss"]),
+            _told(stored["gradient_norm"]),
             {name: _number(x) for name, x in stored["gradient_norms"].items()},
             {name: _number(x) for name, x in stored["updates"].items()},
             layers,
         )
 
 
-def _finite(number: float | None) -> float | None:
-    return None if number is None or not math.isfinite(number) else float(number)
+def _stored(number: float | None) -> float | str | None:
+    if number is None:
+        return None
+    return float(number) if math.isfinite(number) else str(float(number))
 
 
-def _number(stored: float | None) -> float:
+def _told(stored: float | str | None) -> float | None:
+    return None if stored is None else float(stored)
+
+
+def _number(stored: float | str | None) -> float:
     return math.nan if stored is None else float(stored)
 
 
