@@ -71,6 +71,31 @@ def test_both_kinds(folder, tmp_path) -> None:
     assert timeless([row for _, row in again.done]) == timeless(rows)
 
 
+def test_a_cell_that_diverges_on_a_table_is_a_result(folder, tmp_path, capsys) -> None:
+    wild = {"lookback": 12, "max_epochs": 2, "batch_size": 16, "learning_rate": 1e30}
+    forecast, classify = settings()["problem"]
+    problems = [
+        {**forecast, "options": wild},
+        {**classify, "options": {"max_epochs": 2, "learning_rate": 1e30}},
+    ]
+    result = compare(parse_plan(settings(problem=problems), folder), tmp_path)
+    assert (result.stopped, len(result.done)) == ("finished", 4)
+    assert "seed 0: diverged, mean absolute error" in capsys.readouterr().err
+    for row in (json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()):
+        assert (row["stopped"], row["value"], row["solved"]) == ("diverged", None, False)
+        assert "not finite" in row["diverged"]
+        assert abs(row["parameters"] / 6000 - 1) < 0.03
+    page = (tmp_path / "report.html").read_text()
+    assert "not finite: rnn_tanh (1 of 1) and gru (1 of 1)" in page
+    # A cell that learns takes part beside one that did not.
+    tame = compare(
+        parse_plan(settings(problem=[forecast, problems[1]], cells=["gru"]), folder),
+        tmp_path / "tame",
+        progress=False,
+    )
+    assert [row["stopped"] == "diverged" for _, row in tame.done] == [False, True]
+
+
 def test_a_width_is_the_nearest(folder) -> None:
     plan = parse_plan(settings(), folder)
     for problem, _ in plan.problems:

@@ -129,4 +129,5 @@ def gather(plan: Plan, done: Sequence[tuple[Run, Mapping[str, Any]]]) -> list[Pr
 def _trivial(problem: Subject, own: Sequence[tuple[Run, Mapping[str, Any]]]) -> Trivial | None:
     if isinstance(problem, Problem):
         return problem.trivial()
-    return Trivial(**own[0][1]["trivial"]) if own else None
+    # A run that diverged does not know it.
+    return next((Trivial(**row["trivial"]) for _, row in own if "trivial" in row), None)

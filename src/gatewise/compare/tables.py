@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,10 +21,12 @@ from gatewise.compare.variants import Variant
 from gatewise.data import examples, read_table
 from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.tasks.base import Estimator
+from gatewise.train import DivergenceError
 
 __all__ = ["TableTask", "read_data"]
 
-_NO_TIME = 1e-6
+# What ends a training after its first step, and keeps that one from diverging.
+_NO_TIME, _NO_RATE = 1e-6, 1e-6
 
 
 @dataclass(frozen=True)
@@ -124,9 +126,15 @@ class TableTask(ABC):
         The inputs' width follows from the data, so that one network is made without any training; others of its kind
         are then counted on no device at all.
         """
+        return nearest_width(
+            self._counter(variant, num_layers), parameters, step=width_step(variant.program), name=variant.program.name
+        )  # fmt: skip
+
+    def _counter(self, variant: Variant, num_layers: int) -> Callable[[int], int]:
+        """How many numbers the network learns, by its hidden size."""
         probe = self.estimator(
             variant, hidden_size=width_step(variant.program), num_layers=num_layers, max_time=_NO_TIME,
-            random_state=0, progress=False,
+            learning_rate=_NO_RATE, random_state=0, progress=False,
         )  # fmt: skip
         self.fit(probe)
         plan = probe.fitted_.network.plan
@@ -136,18 +144,29 @@ class TableTask(ABC):
                 made = self._network(dataclasses.replace(plan, hidden_size=width))
             return sum(one.numel() for one in made.parameters())
 
-        return nearest_width(count, parameters, step=width_step(variant.program), name=variant.program.name)
+        return count
 
     def learn(
         self, variant: Variant, *, seed: int, hidden_size: int, num_layers: int, seconds: float | None,
         checkpoints: Path | None, progress: bool, goal: float | None,
     ) -> dict[str, Any] | None:  # fmt: skip
-        """Fit and test one network; its numbers as plain JSON, None where Ctrl-C came first."""
+        """Fit and test one network; its numbers as plain JSON, None where Ctrl-C came first.
+
+        A training that diverges is a result too: one without a value.
+        """
         estimator = self.estimator(
             variant, hidden_size=hidden_size, num_layers=num_layers, max_time=seconds, random_state=seed,
             checkpoint_folder=checkpoints, progress=progress,
         )  # fmt: skip
-        self.fit(estimator)
+        try:
+            self.fit(estimator)
+        except DivergenceError as error:
+            # Nothing was fitted, so that there is nothing to test: the run is done, without a value.
+            return {
+                "value": None, "solved": False, "measures": {}, "hidden_size": hidden_size,
+                "parameters": self._counter(variant, num_layers)(hidden_size), "diverged": str(error),
+                **_course(error.history.epochs, "diverged"),
+            }  # fmt: skip
         if estimator.stopped_ == "interrupted":
             return None
         tested, trivial, beats = self.judge(estimator)
@@ -160,7 +179,7 @@ class TableTask(ABC):
             "trivial": dataclasses.asdict(trivial),
             "hidden_size": hidden_size,
             "parameters": parameters,
-            **_course(estimator),
+            **_course(estimator.history_, estimator.stopped_),
         }
 
 
@@ -184,17 +203,17 @@ def read_data(data: str, columns: Mapping[str, str]) -> pa.Table:
     return table
 
 
-def _course(estimator: Any) -> dict[str, Any]:
+def _course(history: Sequence[Mapping[str, Any]], stopped: str) -> dict[str, Any]:
     """How a fit went: epochs in place of steps, and the loss on what was held back."""
     seconds, curve = 0.0, []
-    for record in estimator.history_:
+    for record in history:
         seconds += record["seconds"]
         curve.append([record["epoch"], round(seconds, 2), record["train_loss"], record["validation_loss"]])
-    steps = estimator.history_[-1]["step"] if estimator.history_ else 0
+    steps = history[-1]["step"] if history else 0
     return {
         "steps": steps,
         "solved_at": None,
-        "stopped": estimator.stopped_,
+        "stopped": stopped,
         "train_seconds": round(seconds, 2),
         "step_seconds": round(seconds / max(steps, 1), 6),
         "curve": curve,
