@@ -109,6 +109,24 @@ def test_a_width_is_the_nearest(folder) -> None:
             assert min(counts, key=lambda own, counts=counts: abs(counts[own] - 6000)) == width
 
 
+def test_files_are_told_apart_by_their_content_not_by_their_place(folder, tmp_path, monkeypatch) -> None:
+    problem = {**settings()["problem"][1], "test_data": "other.csv"}
+    for place in (folder, tmp_path):
+        (place / "other.csv").write_bytes((folder / "waves.csv").read_bytes())
+    (tmp_path / "waves.csv").write_bytes((folder / "waves.csv").read_bytes())
+
+    def identities(place) -> list[dict]:
+        return [run.identity for run in parse_plan(settings(problem=[problem]), place).runs()]
+
+    known = identities(folder)
+    assert identities(tmp_path) == known
+    monkeypatch.chdir(tmp_path)
+    assert identities(None) == known
+    with (tmp_path / "other.csv").open("a") as file:
+        file.write((folder / "waves.csv").read_text().splitlines()[-1] + "\n")
+    assert identities(tmp_path) != known
+
+
 def test_what_cannot_be_is_said_before_anything_is_trained(folder) -> None:
     forecast, classify = settings()["problem"]
     for problem, cells, message in (

@@ -14,7 +14,7 @@ from torch import nn
 
 from gatewise.compare.problems import Measure, Trivial
 from gatewise.compare.suggest import check_keys
-from gatewise.compare.tables import TableTask, read_data
+from gatewise.compare.tables import TableTask, content_of, read_data
 from gatewise.compare.variants import Variant
 from gatewise.errors import DataError
 from gatewise.tasks import SequenceClassifier
@@ -54,6 +54,13 @@ class ClassifyTable(TableTask):
         check_keys("problem: classify: columns", self.columns, ("id", "time", "label"))
         if self.test_data is not None and not Path(self.test_data).is_file():
             raise DataError(f"problem: classify: test_data: there is no file {self.test_data!r}")
+
+    def identity(self) -> dict[str, Any]:
+        """The options, and both files by their content, as plain JSON."""
+        found = super().identity()
+        if self.test_data is not None:
+            found |= {"test_data": Path(self.test_data).name, "test_content": content_of(self.test_data)}
+        return found
 
     @property
     def measure(self) -> Measure:
