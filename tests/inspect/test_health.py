@@ -106,6 +106,18 @@ def test_a_forgotten_start_is_found_and_a_long_memory_is_not() -> None:
     assert "gradient explodes" in kinds(health(short, 0.01 * x))
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_gradient_flow_is_that_of_the_steps_that_count(batch_first) -> None:
+    torch.manual_seed(0)
+    model, x = nn.LSTM(3, 8, batch_first=batch_first), torch.randn(40, 4, 3)
+    mask = torch.rand(40, 4) > 0.4  # steps are left out in the middle
+    x, mask = (x.transpose(0, 1), mask.t()) if batch_first else (x, mask)
+    found = health(model, x, mask=mask).flows[""].layers[0]
+    known = inspect.gradient_flow(model, x, mask=mask).layers[0]
+    np.testing.assert_array_equal(found.lags, known.lags)
+    np.testing.assert_allclose(found.log_jacobian, known.log_jacobian, rtol=1e-6)
+
+
 def test_a_training_that_explodes_is_found() -> None:
     steady = [
         {"step": step, "loss": 1.0, "gradient_norm": 1.0, "updates": {"l0": 1e-3}} for step in range(30)

@@ -169,11 +169,11 @@ class _Longest:
                 continue
             order = np.argsort(-trace.valid.sum(0).cpu().numpy(), kind="stable")[:_FLOW_ROWS]
             rows = sorted(int(one) for one in order)
-            x = trace.input[:_FLOW_STEPS, rows]
-            lengths = trace.valid[:_FLOW_STEPS, rows].sum(0).clamp(min=1).cpu()
-            x = x.transpose(0, 1) if module.batch_first else x
+            x, valid = (of[:_FLOW_STEPS, rows] for of in (trace.input, trace.valid))
+            if module.batch_first:
+                x, valid = x.transpose(0, 1), valid.t()
             try:
-                found[path] = gradient_flow(module, x, lengths=lengths)
+                found[path] = gradient_flow(module, x, mask=valid)
             except ArgumentError as error:
                 unmeasured.append(f"the gradient flow of {name}: {error}")
         return found, tuple(unmeasured)
