@@ -77,6 +77,13 @@ def test_heat_maps_over_training() -> None:
         assert np.ma.getmaskarray(values)[-1, 0] or np.isnan(
             values[-1, 0]
         )  # 9 steps have no 11th from the end
+    # A record without lags is left out, here one whose gradients were not finite.
+    with monitor.watch(model):
+        (model(torch.randn(9, 2, 3))[0].sum() * math.nan).backward()
+    figure = drawn(plot_flow_history(monitor.records))
+    assert figure.axes[0].collections[0].get_array().shape[1] == 4
+    with pytest.raises(ArgumentError, match="ran over sequences"):
+        plot_flow_history(monitor.records[-1:])
     with pytest.raises(ArgumentError, match="what: "):
         plot_flow_history(monitor.records, what="gates")
     with pytest.raises(ArgumentError, match="records: "):

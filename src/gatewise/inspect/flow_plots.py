@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from gatewise.errors import ArgumentError
-from gatewise.inspect.flow_log import FlowRecord
+from gatewise.inspect.flow_log import FlowRecord, MonitoredLayer
 from gatewise.inspect.flow_numbers import GradientFlow, LayerFlow
 from gatewise.inspect.verdict import VANISHING, median_rows
 from gatewise.report.canvas import INK, LINE, MODEL, OTHERS, canvas
@@ -133,17 +133,23 @@ def plot_flow_history(
         columns: Maps beside each other, at most; 1 for narrow pages.
 
     Raises:
-        ArgumentError: No record of that run has a recurrent layer; `what` is neither.
+        ArgumentError: No record of that run has a recurrent layer that ran over a sequence; `what` is neither.
     """
     if what not in ("loss_gradient", "reach"):
         raise ArgumentError(f"what: expected 'loss_gradient' or 'reach', got {what!r:.60}")
-    seen = [record for record in records if record.run == run and record.layers]
+    # A layer that was called one step at a time, or whose gradients were not finite, has no lags in that record.
+    seen: dict[str, list[tuple[int, MonitoredLayer]]] = {}
+    for record in records:
+        for layer in record.layers if record.run == run else ():
+            if len(layer.lags):
+                seen.setdefault(layer.name, []).append((record.step, layer))
     if not seen:
         raise ArgumentError(
-            f"records: expected some with recurrent layers in run {run}, got none; give a monitor's records"
+            f"records: expected some in run {run} with recurrent layers that ran over sequences, got none; give a "
+            "monitor's records"
         )
-    names = list(dict.fromkeys(layer.name for record in seen for layer in record.layers))
-    maps = [_over_training(seen, name, what) for name in names]
+    names = list(seen)
+    maps = [_over_training(found, what) for found in seen.values()]
     low, high = _decades([values for _, _, values in maps])
     columns = min(columns, len(names))
     rows = math.ceil(len(names) / columns)
@@ -171,12 +177,10 @@ def plot_flow_history(
 
 
 def _over_training(
-    records: Sequence[FlowRecord], name: str, what: str
+    found: Sequence[tuple[int, MonitoredLayer]], what: str
 ) -> tuple[Int[np.ndarray, " steps"], Int[np.ndarray, " lags"], Float[np.ndarray, "steps lags"]]:
     """A layer's norms in decades by training step and lag, on the lags of the longest sequences."""
-    found = [(r.step, layer) for r in records for layer in r.layers if layer.name == name]
-    thin = max(1, math.ceil(len(found) / _CELLS))
-    found = [pair for pair in found[::thin] if len(pair[1].lags)]
+    found = found[:: max(1, math.ceil(len(found) / _CELLS))]
     longest = max((layer.lags for _, layer in found), key=len)
     values = np.full((len(found), len(longest)), np.nan)
     for k, (_, layer) in enumerate(found):
