@@ -25,6 +25,41 @@ def kinds(found: inspect.Health) -> set[str]:
     return {one.kind for one in found.findings}
 
 
+@pytest.mark.filterwarnings("error")
+def test_numbers_that_are_not_finite_are_found_with_where_they_come_from() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(150, 2, 3)
+    model = lstm()
+    with torch.no_grad():
+        model.weight_ih_l0[20 + 7] = float("nan")  # g of unit 7, and by way of h all others a step later
+    found = health(model, x)
+    assert [one.kind for one in found.findings] == ["states not finite"] * 2
+    assert found.findings[0].words.startswith(
+        "10 of 10 units of h in LSTM are no finite numbers, at 100.00% of the"
+    )
+    assert "among the weights" in found.findings[0].suggestion
+    json.dumps(found.to_dict(), allow_nan=False)
+    torn = x.clone()
+    torn[75:, 0, 1] = float("inf")
+    one = Example(tuple(map(str, range(150))), None, lambda: sound(torn[:, :1]))
+    sound = lstm()
+    sound.weight_ih_l0.data[:, 1] = 0  # 0 times infinity
+    whole = inspect_model(sound, lambda: sound(torn), [one])
+    assert {one.kind for one in whole.health.findings if one.serious} == {"states not finite"}
+    assert "the inputs of 25.00% of the steps" in str(whole)
+    assert not {one.feature for one in whole.responses} & {"input 2", "change of input 2"}
+    assert "states not finite" in report_html(whole).lower()
+
+
+def test_a_model_prepared_for_inference_is_examined_but_for_its_gradients() -> None:
+    model, x = nn.prepare(lstm()), torch.randn(120, 1, 3)
+    found = inspect_model(
+        model, lambda: model(x), [Example(tuple(map(str, range(120))), None, lambda: model(x))]
+    )
+    assert found.explained is None
+    assert "prepared for inference" in found.health.unmeasured[0]
+
+
 def test_a_sound_layer_has_no_findings() -> None:
     torch.manual_seed(0)
     found = health(nn.LSTM(3, 16, init="orthogonal"), torch.randn(12, 32, 3))

@@ -46,9 +46,9 @@ class Finding:
     """One thing that is wrong, or worth to know.
 
     Attributes:
-        kind: "dead units", "saturated units", "gate stuck open", "gate stuck shut", "few directions", "exploding
-            gradient", "exploding update", "loss not finite", "gradient not finite", "forgotten start" or "gradient
-            explodes".
+        kind: "states not finite", "dead units", "saturated units", "gate stuck open", "gate stuck shut", "few
+            directions", "exploding gradient", "exploding update", "loss not finite", "gradient not finite", "forgotten
+            start" or "gradient explodes".
         where: the layer, and the gate or state.
         measured: the number.
         threshold: what it was held against.
@@ -70,10 +70,30 @@ def of_layer(layer: LayerStatistics) -> list[Finding]:
     """Dead, saturated and idle units, and stuck gates, of one layer."""
     found = []
     for one in layer.states:
+        if one.not_finite.any():
+            found.append(_not_finite(layer, one))
+            continue
         found += [*_dead(layer, one), *_saturated(layer, one), *_directions(layer, one)]
     for one in layer.gates:
         found += _stuck(layer, one) if one.is_switch else []
     return found
+
+
+def _not_finite(layer: LayerStatistics, one: ValueStatistics) -> Finding:
+    broken = one.not_finite > 0
+    if layer.input_not_finite:
+        advice = f"So are the inputs of {layer.input_not_finite:.2%} of the steps: look for NaN in the data."
+    else:
+        advice = (
+            "The inputs are: look for NaN among the weights, and train again with a lower learning rate and "
+            "gradient_clip=1.0."
+        )
+    return Finding(
+        "states not finite", f"{layer.name}, state {one.name}", float(broken.mean()), 0.0,
+        f"{int(broken.sum())} of {len(broken)} units of {one.name} in {layer.name} are no finite numbers, at "
+        f"{one.not_finite.max():.2%} of the steps.",
+        advice, True,
+    )  # fmt: skip
 
 
 def _dead(layer: LayerStatistics, one: ValueStatistics) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gatewise.errors import ArgumentError
+from gatewise.errors import ArgumentError, EngineError
 from gatewise.inspect.contributions import Contributions, integrated_gradients
 from gatewise.inspect.features import number_features, text_features
 from gatewise.inspect.health import Health, examine
@@ -231,7 +232,10 @@ class _Joined:
         units = Activations(np.concatenate([one.values for one in self.parts]), self.parts[0].names)
         if self.pieces is None:
             # The features are what came in: what the step's own input tells of them would be all.
-            features = number_features(np.concatenate(self.inputs)[:, :16])
+            inputs = np.concatenate(self.inputs)[:, :16]
+            known = np.isfinite(inputs).all(0)
+            names = [f"input {place + 1}" for place in np.flatnonzero(known)]
+            features = number_features(inputs[:, known], names)
             found = find_units(units, features)
         else:
             found = find_units(units, text_features(self.pieces), inputs=self.labels)
@@ -297,10 +301,10 @@ def _explained(model: Any, traces: Sequence[Trace], labels: tuple[str, ...]) -> 
         with torch.no_grad():
             output = _last(module, x)[0]
         size = float(output.norm())
-        if not size:
+        if not 0 < size < math.inf:
             return None
         found = integrated_gradients(lambda some: _last(module, some) @ (output / size), x)
-    except ArgumentError:  # a module prepared for inference gives no gradients
+    except (ArgumentError, EngineError):  # a module prepared for inference gives no gradients
         return None
     finally:
         module.training = was

@@ -44,6 +44,7 @@ class ValueStatistics:
         lowest, highest: (units,) that came.
         low, high: (units,) the share of steps within 0.1 of the lower and of the upper end of its range: a gate that is
             shut or open, a state that is saturated; NaN where there is no such end.
+        not_finite: (units,) the share of steps at which it is no finite number; its mean and deviation are none then.
     """
 
     name: str
@@ -55,6 +56,7 @@ class ValueStatistics:
     highest: Units
     low: Units
     high: Units
+    not_finite: Units
 
     @property
     def is_switch(self) -> bool:
@@ -81,7 +83,9 @@ class LayerStatistics:
             kept. States of which nothing is retained, as in a plain RNN, are missing.
         retained: by name of the state, what r is: the gate's name, or "1 - i" and the like as "formula".
         dimension: by name of the state: the participation ratio (sum of l)^2 / (sum of l^2) of the eigenvalues l of the
-            units' covariance: in how many directions the state moves, from 1 to the number of units; 0: not at all.
+            units' covariance: in how many directions the state moves, from 1 to the number of units; 0: not at all;
+            NaN where it is not finite.
+        input_not_finite: the share of steps at which what the module was given is not finite.
     """
 
     name: str
@@ -91,6 +95,7 @@ class LayerStatistics:
     time_constants: Mapping[str, Units]
     retained: Mapping[str, str]
     dimension: Mapping[str, float]
+    input_not_finite: float = 0.0
 
     def value(self, name: str, kind: str = "gate") -> ValueStatistics:
         """A gate or state by its name."""
@@ -178,7 +183,8 @@ class Tally:
         if not int(lengths.sum()):
             return
         own = self._layers.setdefault(trace.layer.name, _LayerTally(trace.layer))
-        own.add(trace)
+        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is counted
+            own.add(trace)
         if own is next(iter(self._layers.values())):
             self._sequences += int((lengths > 0).sum()) if trace.fresh else 0
             self._longest = max(self._longest, int(lengths.max()))
@@ -216,7 +222,7 @@ def statistics(traces: Iterable[Trace]) -> Statistics:
 class _LayerTally:
     def __init__(self, layer: Layer) -> None:
         self.layer = layer
-        self.steps = 0
+        self.steps = self.broken = 0
         self.values: dict[tuple[str, str], _Sums] = {}
         self.logs: dict[str, Units] = {}
         self.together: dict[str, _Covariance] = {}
@@ -224,6 +230,7 @@ class _LayerTally:
 
     def add(self, trace: Trace) -> None:
         self.steps += int(trace.valid.sum())
+        self.broken += int((~np.isfinite(trace.rows(trace.input)).all(1)).sum())
         for kind, values in (("gate", trace.gates), ("state", trace.states)):
             for name, value in values.items():
                 rows = trace.rows(value)
@@ -243,12 +250,12 @@ class _LayerTally:
         for name, logs in self.logs.items():
             mean = logs / self.steps
             with np.errstate(divide="ignore"):
-                constants[name] = np.where(mean < 0, -1.0 / mean, np.inf)
+                constants[name] = np.where(mean < 0, -1.0 / mean, np.where(np.isnan(mean), np.nan, np.inf))
         return LayerStatistics(
             self.layer.name, program.name, self.steps,
             tuple(sums.statistics(name, kind) for (kind, name), sums in self.values.items()),
             constants, {name: retained_gate(program, name) or "formula" for name in constants},
-            {name: own.participation() for name, own in self.together.items()},
+            {name: own.participation() for name, own in self.together.items()}, self.broken / self.steps,
         )  # fmt: skip
 
 
@@ -260,7 +267,7 @@ class _Sums:
         self.count = 0
         self.mean, self.squares = np.zeros(units), np.zeros(units)
         self.lowest, self.highest = np.full(units, np.inf), np.full(units, -np.inf)
-        self.low, self.high = np.zeros(units), np.zeros(units)
+        self.low, self.high, self.broken = np.zeros(units), np.zeros(units), np.zeros(units)
 
     def add(self, rows: Float[np.ndarray, "steps units"]) -> None:
         count = len(rows)
@@ -276,6 +283,7 @@ class _Sums:
         low, high = self.bounds
         self.low += (rows < low + SATURATION).sum(0)
         self.high += (rows > high - SATURATION).sum(0)
+        self.broken += (~np.isfinite(rows)).sum(0)
 
     def statistics(self, name: str, kind: str) -> ValueStatistics:
         low, high = self.bounds
@@ -284,6 +292,7 @@ class _Sums:
             name, kind, self.bounds, self.mean, np.sqrt(self.squares / self.count), self.lowest, self.highest,
             self.low / self.count if np.isfinite(low) and np.isfinite(high) else nothing,
             self.high / self.count if np.isfinite(low) and np.isfinite(high) else nothing,
+            self.broken / self.count,
         )  # fmt: skip
 
 
@@ -302,6 +311,8 @@ class _Covariance:
         self.products += own.T @ own
 
     def participation(self) -> float:
+        if not np.isfinite(self.products).all():
+            return float("nan")
         mean = self.sum / self.count
         covariance = self.products / self.count - np.outer(mean, mean)
         squares = float((covariance**2).sum())
