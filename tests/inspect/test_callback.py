@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,27 @@ def test_layouts(form: str) -> None:
     given = x[:, :1] if form == "unbatched" else x
     flow = gradient_flow(model, given, loss=lambda y, h: y.sum(), **options).layers[0]
     np.testing.assert_allclose(seen.loss_gradient, flow.loss_gradient_by_lag, rtol=0.05)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("read", ["output", "h", "c"])
+@pytest.mark.parametrize("make", [nn.LSTM, nn.GRU, nn.RNN, partial(nn.Recurrent, "lstm_peephole")])
+def test_a_loss_may_read_any_one_thing_that_a_layer_gives(make, read, masked) -> None:
+    torch.manual_seed(0)
+    model, x = make(3, 4), torch.randn(9, 2, 3)
+    mask = torch.ones(9, 2, dtype=torch.bool) if masked else None
+    monitor = FlowMonitor(every=1)
+
+    def loss(output, state) -> Tensor:
+        states = (state,) if isinstance(state, Tensor) else state
+        return {"output": output[-1], "h": states[0], "c": states[-1]}[read].sum()
+
+    with monitor.watch(model):
+        loss(*model(x, mask=mask)).backward()
+    [layer] = monitor.records[0].layers
+    flow = gradient_flow(model, x, mask=mask, loss=loss).layers[0]
+    assert layer.loss_gradient[0] > 0
+    np.testing.assert_allclose(layer.loss_gradient, flow.loss_gradient_by_lag[layer.lags], rtol=1e-4)
 
 
 def test_planted_verdicts() -> None:

@@ -71,8 +71,9 @@ def look(module: Recurrent, seen: list[Seen], hooks: ExitStack) -> None:
     hooks.callback(module.register_forward_hook(after, with_kwargs=True).remove)
 
 
-def _note(gradients: dict[int, Tensor], position: int, gradient: Tensor) -> None:
-    gradients[position] = gradient.detach()
+def _note(gradients: dict[int, Tensor], position: int, gradient: Tensor | None) -> None:
+    if gradient is not None:  # nothing comes back to what the loss does not read, a last state or the outputs
+        gradients[position] = gradient.detach()
 
 
 def _generators(module: Recurrent) -> list[Tensor]:
