@@ -69,8 +69,11 @@ def test_from_a_file_to_a_report(monkeypatch, capsys, config, tmp_path) -> None:
 def test_figures_for_a_paper(monkeypatch, capsys, config, tmp_path) -> None:
     figures = tmp_path / "paper" / "figures"
     assert call(monkeypatch, config, "--out", tmp_path / "out", "--figures", figures) == 0
-    assert f"2 pictures written to {figures}" in capsys.readouterr().out
-    names = ("adding-5-steps-learning-curves", "adding-5-steps-values-of-all-seeds-in-the-end")
+    assert f"3 pictures written to {figures}" in capsys.readouterr().out
+    names = [
+        "adding-5-steps-learning-curves", "adding-5-steps-values-of-all-seeds-in-the-end",
+        "adding-5-steps-what-of-a-gradient-arrives-by-lag",
+    ]  # fmt: skip
     assert {one.name for one in figures.iterdir()} == {
         f"{n}.{form}" for n in names for form in ("pdf", "png")
     }

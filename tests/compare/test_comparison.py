@@ -169,7 +169,7 @@ def test_a_run_that_diverges_is_a_result(tmp_path) -> None:
 
 def test_the_report_stands_alone(whole) -> None:
     page = (whole / "report.html").read_text()
-    assert page.count("data:image/svg+xml;base64,") == 2
+    assert page.count("data:image/svg+xml;base64,") == 3
     assert not re.findall(r"(?:src|href)=[\"'](?!data:)", page)
     assert "http" not in page
     assert "<script" not in page
@@ -190,7 +190,7 @@ def test_several_lengths_are_shown_side_by_side(tmp_path) -> None:
     )
     result = compare(lengths, tmp_path, progress=False)
     page = (tmp_path / "report.html").read_text()
-    assert page.count("data:image/svg+xml;base64,") == 5
+    assert page.count("data:image/svg+xml;base64,") == 7
     assert "How far each cell reaches" in page
     assert "temporal-order is solved by rnn_tanh and lstm not even at 10 steps" in result.verdict
 

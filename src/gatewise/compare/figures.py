@@ -1,4 +1,4 @@
-"""The report's pictures: learning curves with bands, the values of all seeds, which lengths are solved."""
+"""The pictures: learning curves with bands, the seeds' values, what gradients reach, which lengths are solved."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from gatewise.compare.reach import reached
 from gatewise.compare.scores import CellScore, ProblemScore
+from gatewise.inspect import VANISHING
 from gatewise.report.canvas import INK, LINE, MUTED, canvas
 
-__all__ = ["plot_curves", "plot_lengths", "plot_values"]
+__all__ = ["plot_curves", "plot_lengths", "plot_reach", "plot_values"]
 
 # Okabe & Ito's colours, which those tell apart too who see no red or no green; lines differ in their dashes as well.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#1c2430", "#8a8f98")
 _DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (8, 2, 2, 2)))
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _LEAST = 1e-12
+# What of a gradient is left is shown down to the first, and drawn down to the second.
+_FAINTEST, _NOTHING = 1e-8, 1e-300
 # Points: large enough to be read where a picture of five inches is shown on a phone.
 _TEXT = 10.5
 
@@ -52,10 +56,7 @@ def plot_curves(score: ProblemScore) -> Figure:
         axes.xaxis.set_major_formatter("{x:,.0f}")
         held = score.measure.title if score.problem.unit == "step" else "loss on what was held back"
         axes.set_title(f"{held[0].upper()}{held[1:]}")
-        columns = 4 if len(score.cells) in (3, 4, 7, 8) else 3
-        figure.legend(
-            loc="outside lower center", ncols=columns, fontsize=_TEXT, handlelength=2.6, columnspacing=1.2
-        )
+        _legend(figure, score)
         _enlarge(axes)
         return figure
 
@@ -86,6 +87,37 @@ def plot_values(score: ProblemScore) -> Figure:
         axes.set_xticks(range(len(names)), names, **slanted)
         axes.set_xlim(-0.6, len(names) - 0.4)
         axes.set_title("On test data: each seed, and the mean")
+        _enlarge(axes)
+        return figure
+
+
+def plot_reach(score: ProblemScore) -> Figure:
+    """What of a gradient at the last step arrives so many steps before, in the trained networks.
+
+    The line is the median over the seeds, the band spans them; beneath 1 % the nearby steps alone are heard.
+    """
+    with canvas(5.0, 4.0) as (figure, axes):
+        lowest = VANISHING / 10
+        for place, cell in enumerate(score.cells):
+            found = reached(cell.rows)
+            if not found:
+                continue
+            lags = found[0]["lags"]
+            shares = np.array([one["share"] for one in found if one["lags"] == lags], float)
+            shares = np.maximum(shares, _NOTHING)
+            lowest = min(lowest, float(shares.min()))
+            colour, dash = _style(place)
+            if len(shares) > 1:
+                axes.fill_between(lags, shares.min(0), shares.max(0), color=colour, alpha=0.16, lw=0)
+            middle = np.exp(np.median(np.log(shares), axis=0))
+            axes.plot(lags, middle, color=colour, ls=dash, lw=2, label=cell.name)
+            axes.plot(lags[-1], middle[-1], _MARKS[place % len(_MARKS)], color=colour, ms=6)
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=max(lowest, _FAINTEST))
+        _line(axes, f"{VANISHING:.0%}", VANISHING, (0, (4, 3)))
+        axes.set_xlabel("steps before the last")
+        axes.set_title("How much of a gradient arrives")
+        _legend(figure, score)
         _enlarge(axes)
         return figure
 
@@ -182,11 +214,23 @@ def _references(axes: Any, score: ProblemScore) -> None:
         low, high = axes.get_ylim()
         if score.measure.percent and not low <= value <= high:
             continue
-        axes.axhline(value, color=LINE, lw=1.4, ls=dash, zorder=0.5)
-        axes.annotate(
-            name, (1, value), (4, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center",
-            color=MUTED, fontsize=_TEXT, annotation_clip=False,
-        )  # fmt: skip
+        _line(axes, name, value, dash)
+
+
+def _line(axes: Any, name: str, value: float, dash: Any) -> None:
+    """A line across the axes, its name at its right end."""
+    axes.axhline(value, color=LINE, lw=1.4, ls=dash, zorder=0.5)
+    axes.annotate(
+        name, (1, value), (4, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center",
+        color=MUTED, fontsize=_TEXT, annotation_clip=False,
+    )  # fmt: skip
+
+
+def _legend(figure: Figure, score: ProblemScore) -> None:
+    columns = 4 if len(score.cells) in (3, 4, 7, 8) else 3
+    figure.legend(
+        loc="outside lower center", ncols=columns, fontsize=_TEXT, handlelength=2.6, columnspacing=1.2
+    )
 
 
 def _enlarge(axes: Any) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from gatewise.compare.network import Network
 from gatewise.compare.problems import Problem
 from gatewise.compare.problems.base import Batch
+from gatewise.compare.reach import ROWS, reach_of
 from gatewise.compare.settings import Run
 from gatewise.errors import ArgumentTypeError
 from gatewise.train import DivergenceError, History, fit
@@ -124,9 +125,21 @@ def learn(run: Run, checkpoints: Path | None, progress: Progress | None) -> dict
         return None
     parameters = sum(one.numel() for one in model.parameters())
     tested: dict[str, float] = {}
+    reach = None
     if history.epochs:
         tested = evaluate(problem, model.eval(), problem.held_out("test"))
-    return _numbers(run, history, tested, parameters) | ({"diverged": diverged} if diverged else {})
+        reach = _reach(problem, model)
+    found = _numbers(run, history, tested, parameters) | {"reach": reach}
+    return found | ({"diverged": diverged} if diverged else {})
+
+
+def _reach(problem: Problem, model: Network) -> dict[str, Any] | None:
+    """How far back a network looks on validation sequences."""
+    batch = next(iter(problem.held_out("validation")))
+    device = next(iter(model.parameters())).device
+    steps, lengths = (batch[name][:ROWS].to(device) for name in ("input", "lengths"))
+    mask = torch.arange(steps.shape[1], device=device) < lengths[:, None]
+    return reach_of([(model.recurrent, steps.transpose(0, 1), mask.t())])
 
 
 def _network(run: Run, problem: Problem) -> Network:

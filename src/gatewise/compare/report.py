@@ -13,6 +13,7 @@ import numpy as np
 import gatewise
 from gatewise.compare import figures
 from gatewise.compare.problems import Problem
+from gatewise.compare.reach import middle, reached
 from gatewise.compare.scores import CellScore, ProblemScore
 from gatewise.compare.settings import Plan
 from gatewise.compare.verdict import judge, judge_lengths
@@ -22,6 +23,11 @@ from gatewise.report.pictures import picture
 from gatewise.train.progress import clock
 
 __all__ = ["by_length", "overall", "report_html", "summary", "table_rows"]
+
+_REACH_NOTE = (
+    " How much of a gradient arrives is measured in the trained network: the root mean square over random directions, "
+    "the median over held-out sequences; its band spans the seeds."
+)
 
 
 def overall(scores: Sequence[ProblemScore]) -> str:
@@ -57,22 +63,33 @@ def by_length(scores: Sequence[ProblemScore]) -> list[tuple[list[ProblemScore], 
 def table_rows(score: ProblemScore) -> list[list[str]]:
     """The table of one problem, a header first."""
     steps = score.problem.unit == "step"
+    looked = any(reached(cell.rows) for cell in score.cells)
     rows = [["", "units", "parameters", "solved" if score.measure.goal is not None else "beats trivial",
-             score.measure.title, *(["steps to the goal"] if steps else []), "time of a run", "ms a step"]]  # fmt: skip
+             score.measure.title, *(["steps to the goal"] if steps else []),
+             *(["1 % of a gradient after"] if looked else []), "time of a run", "ms a step"]]  # fmt: skip
     for cell in score.cells:
         if not cell.rows:
             rows.append([cell.name, *["not done"] * (len(rows[0]) - 1)])
             continue
-        reached = f"{round(float(np.median(cell.solved_at))):,}" if cell.solved_at else "not reached"
+        solved_at = f"{round(float(np.median(cell.solved_at))):,}" if cell.solved_at else "not reached"
         rows.append(
             [cell.name, _whole(cell, "hidden_size"), _whole(cell, "parameters"), f"{cell.solved} of {len(cell.rows)}",
-             score.spread_text(cell.values), *([reached] if steps else []), clock(cell.mean_of("train_seconds")),
+             score.spread_text(cell.values), *([solved_at] if steps else []),
+             *([_left_after(cell)] if looked else []), clock(cell.mean_of("train_seconds")),
              f"{1000 * cell.mean_of('step_seconds'):.1f}"]
         )  # fmt: skip
     if score.trivial is not None:
         worth = score.measure.text(score.trivial.value)
-        rows.append([score.trivial.name, "", "0", "", worth, *([""] if steps else []), "", ""])
+        rows.append([score.trivial.name, "", "0", "", worth, *[""] * (len(rows[0]) - 5)])
     return rows
+
+
+def _left_after(cell: CellScore) -> str:
+    found = reached(cell.rows)
+    if not found:
+        return "unknown"
+    lag, beyond = middle(found)
+    return f"beyond {found[0]['window']:,} steps" if beyond else f"{lag:.3g} steps"
 
 
 def summary(plan: Plan, scores: Sequence[ProblemScore]) -> dict[str, Any]:
@@ -158,6 +175,7 @@ def _problem_section(score: ProblemScore) -> str:
         if len(score.cells[0].rows) > 1
         else "One seed: no bands"
     )
+    looked = any(reached(cell.rows) for cell in score.cells)
     band += ", of the logarithm" if score.measure.log and len(score.cells[0].rows) > 1 else ""
     return section(
         f"{title[0].upper()}{title[1:]}",
@@ -165,9 +183,11 @@ def _problem_section(score: ProblemScore) -> str:
         '<div class="pair">',
         picture(figures.plot_curves(score), f"{title}: learning curves"),
         picture(figures.plot_values(score), f"{title}: values of all seeds in the end"),
+        picture(figures.plot_reach(score), f"{title}: what of a gradient arrives, by lag") if looked else "",
         "</div>",
         table(table_rows(score)),
-        note=f"{score.problem.source}.{goal} {band}; a run that ended keeps its last value.",
+        note=f"{score.problem.source}.{goal} {band}; a run that ended keeps its last value."
+        + (_REACH_NOTE if looked else ""),
     )
 
 
@@ -195,7 +215,8 @@ def _settings_section(plan: Plan, scores: Sequence[ProblemScore]) -> str:
 
 
 def _cell_numbers(score: ProblemScore, cell: CellScore) -> dict[str, Any]:
-    values = cell.values
+    values, found = cell.values, reached(cell.rows)
+    lag, beyond = middle(found) if found else (math.nan, None)
     return {
         "cell": cell.name,
         "runs": len(cell.rows),
@@ -207,6 +228,8 @@ def _cell_numbers(score: ProblemScore, cell: CellScore) -> dict[str, Any]:
         "mean": score.center(values) if values else None,
         "spread": float(np.std(values, ddof=1)) if len(values) > 1 else None,
         "solved_at": cell.solved_at,
+        "left_after": None if beyond or not found else lag,
+        "left_beyond": beyond,
         "diverged": cell.diverged,
         "train_seconds": _number(cell.mean_of("train_seconds")),
         "step_seconds": _number(cell.mean_of("step_seconds")),

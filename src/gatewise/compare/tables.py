@@ -16,6 +16,7 @@ from torch import nn
 
 from gatewise.compare.network import nearest_width, width_step
 from gatewise.compare.problems import Measure, Trivial
+from gatewise.compare.reach import watched
 from gatewise.compare.suggest import check_keys
 from gatewise.compare.variants import Variant
 from gatewise.data import examples, read_table
@@ -172,7 +173,7 @@ class TableTask(ABC):
             }  # fmt: skip
         if estimator.stopped_ == "interrupted":
             return None
-        tested, trivial, beats = self.judge(estimator)
+        (tested, trivial, beats), reach = watched(estimator, lambda: self.judge(estimator))
         value = tested[self.measure.name]
         parameters = sum(one.numel() for one in estimator.fitted_.network.parameters())
         return {
@@ -182,6 +183,7 @@ class TableTask(ABC):
             "trivial": dataclasses.asdict(trivial),
             "hidden_size": hidden_size,
             "parameters": parameters,
+            "reach": reach,
             **_course(estimator.history_, estimator.stopped_),
         }
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from gatewise.compare.reach import middle, reached
 from gatewise.compare.scores import CellScore, ProblemScore
 
 __all__ = ["Difference", "differ", "judge", "judge_lengths"]
@@ -76,7 +77,7 @@ def judge(score: ProblemScore) -> list[str]:
     begun, cells = [cell for cell in score.cells if cell.rows], score.done
     if not begun:
         return ["No run is done yet."]
-    said = [_solving(score, begun), *_leading(score, cells), *_no_better(score, cells)]
+    said = [_solving(score, begun), *_leading(score, cells), *_no_better(score, cells), *_reaching(cells)]
     diverged = [f"{cell.name} ({cell.diverged} of {len(cell.rows)})" for cell in score.cells if cell.diverged]
     if diverged:
         said.append(f"Runs that ended in numbers that are not finite: {_listed(diverged)}.")
@@ -193,6 +194,22 @@ def _no_better(score: ProblemScore, cells: Sequence[CellScore]) -> list[str]:
         return []
     return [f"{_listed(lost)} {_is(lost)} no better than the trivial answer, {trivial.name} "
             f"({score.measure.text(trivial.value)})."]  # fmt: skip
+
+
+def _reaching(cells: Sequence[CellScore]) -> list[str]:
+    """In which cells gradients vanish within the sequences, where they do in some."""
+    known = [
+        (cell.name, *middle(found), found[0]["window"]) for cell in cells if (found := reached(cell.rows))
+    ]
+    short = sorted((lag, name) for name, lag, beyond, _ in known if not beyond)
+    if not short:
+        return []
+    parts = [f"{lag:.3g} steps in {name}" for lag, name in short]
+    text = f"Of a gradient 1 % is left after {_listed(parts)}"
+    far = [name for name, _, beyond, _ in known if beyond]
+    if far:
+        text += f"; in {_listed(far)} more than that over all {max(one[3] for one in known):,}"
+    return [f"{text}."]
 
 
 def _rank(score: ProblemScore, cell: CellScore) -> tuple[float, float]:

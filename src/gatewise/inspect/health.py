@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from gatewise.errors import ArgumentError, ArgumentTypeError
 from gatewise.inspect.findings import THRESHOLDS, Finding, of_flows, of_layer, of_training
 from gatewise.inspect.flow import gradient_flow
 from gatewise.inspect.flow_numbers import GradientFlow
-from gatewise.inspect.recording import Trace, layers_of, record
+from gatewise.inspect.recording import LongestCalls, Trace, layers_of, record
 from gatewise.inspect.statistics import Statistics, Tally
 from gatewise.nn.arguments import no_type_check
 from gatewise.store.documents import plain
@@ -128,7 +126,7 @@ def examine(
         history: records of its training, as in `health`.
         flow: whether to measure how gradients flow.
     """
-    tally, longest = Tally(), _Longest()
+    tally, longest = Tally(), LongestCalls()
 
     def visit(trace: Trace) -> None:
         tally.visit(trace)
@@ -137,7 +135,7 @@ def examine(
     with record(model, each=visit):
         run()
     found = tally.statistics()
-    flows, unmeasured = longest.flows(layers_of(model)) if flow else ({}, ())
+    flows, unmeasured = _flows(longest, layers_of(model)) if flow else ({}, ())
     findings = [one for layer in found.layers for one in of_layer(layer)]
     findings += of_flows(flows)
     findings += of_training([] if history is None else list(history))
@@ -145,35 +143,22 @@ def examine(
     return Health(tuple(findings), found, flows, unmeasured)
 
 
-class _Longest:
-    """Remembers, for each module, the input of its longest call."""
-
-    def __init__(self) -> None:
-        self._calls: dict[str, Trace] = {}
-
-    def visit(self, trace: Trace) -> None:
-        before = self._calls.get(trace.layer.module)
-        if before is None or len(trace.input) > len(before.input):
-            self._calls[trace.layer.module] = trace
-
-    def flows(self, modules: Mapping[str, Any]) -> tuple[dict[str, GradientFlow], tuple[str, ...]]:
-        """Gradient flow of each module that can be measured, and why not of the others."""
-        found, unmeasured = {}, []
-        for path, trace in self._calls.items():
-            module, name = modules[path], path or "the model"
-            if len(module.program.inputs) > 1:
-                unmeasured.append(f"the gradient flow of {name}: its cell reads several inputs")
-                continue
-            if len(trace.input) < 2:
-                unmeasured.append(f"the gradient flow of {name}: it was called one step at a time")
-                continue
-            order = np.argsort(-trace.valid.sum(0).cpu().numpy(), kind="stable")[:_FLOW_ROWS]
-            rows = sorted(int(one) for one in order)
-            x, valid = (of[:_FLOW_STEPS, rows] for of in (trace.input, trace.valid))
-            if module.batch_first:
-                x, valid = x.transpose(0, 1), valid.t()
-            try:
-                found[path] = gradient_flow(module, x, mask=valid)
-            except ArgumentError as error:
-                unmeasured.append(f"the gradient flow of {name}: {error}")
-        return found, tuple(unmeasured)
+def _flows(
+    longest: LongestCalls, modules: Mapping[str, Any]
+) -> tuple[dict[str, GradientFlow], tuple[str, ...]]:
+    """Gradient flow of each module that can be measured, and why not of the others."""
+    found, unmeasured = {}, []
+    for path, trace in longest.traces.items():
+        module, name = modules[path], path or "the model"
+        if len(module.program.inputs) > 1:
+            unmeasured.append(f"the gradient flow of {name}: its cell reads several inputs")
+            continue
+        if len(trace.input) < 2:
+            unmeasured.append(f"the gradient flow of {name}: it was called one step at a time")
+            continue
+        x, mask = longest.part(module, path, rows=_FLOW_ROWS, steps=_FLOW_STEPS)
+        try:
+            found[path] = gradient_flow(module, x, mask=mask)
+        except ArgumentError as error:
+            unmeasured.append(f"the gradient flow of {name}: {error}")
+    return found, tuple(unmeasured)

@@ -23,7 +23,7 @@ from gatewise.nn.autocast import run_call
 from gatewise.spec import Program
 from gatewise.spec.transforms import with_zoneout
 
-__all__ = ["Layer", "Recording", "Trace", "layers_of", "networks_of", "record", "trace"]
+__all__ = ["Layer", "LongestCalls", "Recording", "Trace", "layers_of", "networks_of", "record", "trace"]
 
 # How deep a fitted estimator is searched for its networks.
 _DEEPEST = 8
@@ -199,6 +199,39 @@ class _Watcher:
         self.recording.steps += int(traces[0].valid.sum())
         for one in traces:
             self.visit(one)
+
+
+class LongestCalls:
+    """Remembers, for each module, what its longest call was given; `visit` is what `record` takes as `each`.
+
+    Attributes:
+        traces: by module path, one of the longest call.
+    """
+
+    def __init__(self) -> None:
+        self.traces: dict[str, Trace] = {}
+
+    def visit(self, trace: Trace) -> None:
+        """Look at one trace."""
+        before = self.traces.get(trace.layer.module)
+        if before is None or len(trace.input) > len(before.input):
+            self.traces[trace.layer.module] = trace
+
+    def part(
+        self, module: Recurrent, path: str, *, rows: int, steps: int
+    ) -> tuple[Float[Tensor, "first second features"], Bool[Tensor, "first second"]]:
+        """The first steps of a call's longest sequences, and which of them count, as the module takes them.
+
+        Args:
+            module: the module.
+            path: its own.
+            rows, steps: at most so many.
+        """
+        one = self.traces[path]
+        order = np.argsort(-one.valid.sum(0).cpu().numpy(), kind="stable")[:rows]
+        chosen = sorted(int(place) for place in order)
+        x, valid = (of[:steps, chosen] for of in (one.input, one.valid))
+        return (x.transpose(0, 1), valid.t()) if module.batch_first else (x, valid)
 
 
 @torch.no_grad()
