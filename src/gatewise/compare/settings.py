@@ -34,7 +34,7 @@ class Budget:
         seconds: of training at most, looks at held-out sequences included; None: no limit.
 
     Raises:
-        ArgumentError: both widths or none are given, or no limit.
+        ArgumentError: both widths or none are given, or a number is out of range.
     """
 
     parameters: int | None = None
@@ -44,7 +44,7 @@ class Budget:
     seconds: float | int | None = None
 
     def __post_init__(self) -> None:
-        """Check that there is one width and at least one limit."""
+        """Check that there is one width, and every number."""
         for name in ("parameters", "hidden_size", "num_layers", "steps"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
@@ -58,10 +58,6 @@ class Budget:
                 "budget: either parameters (equal for all cells) or hidden_size is expected, came "
                 + ("both" if self.parameters is not None else "neither")
             )
-        if self.steps is None and self.seconds is None:
-            raise ArgumentError(
-                "budget: steps, seconds or both are expected, came neither; nothing would end a run"
-            )
 
     def words(self) -> str:
         """The budget in one line."""
@@ -73,7 +69,8 @@ class Budget:
         layers = "" if self.num_layers == 1 else f" in {self.num_layers} layers"
         limits = [f"{self.steps:,} steps"] if self.steps is not None else []
         limits += [f"{self.seconds:g} s"] if self.seconds is not None else []
-        return f"{width}{layers}, at most {' and '.join(limits)} each"
+        most = f", at most {' and '.join(limits)}" if limits else ""
+        return f"{width}{layers}{most} each"
 
 
 @dataclass(frozen=True)
@@ -203,6 +200,9 @@ class Plan:
         seeds: one run of each problem and variant for each.
         budget: what every cell gets.
         training: how networks learn the classic problems.
+
+    Raises:
+        ArgumentError: there is a classic problem, and nothing would end its runs.
     """
 
     title: str
@@ -211,6 +211,14 @@ class Plan:
     seeds: tuple[int, ...]
     budget: Budget
     training: Training
+
+    def __post_init__(self) -> None:
+        """Check that every run ends."""
+        classic = [problem.title for problem, _ in self.problems if isinstance(problem, Problem)]
+        if classic and self.budget.steps is None and self.budget.seconds is None:
+            raise ArgumentError(
+                f"budget: steps, seconds or both are expected, came neither; nothing would end a run of {classic[0]!r}"
+            )
 
     def runs(self) -> list[Run]:
         """All runs, problem by problem, seed by seed, so that a part of them can be compared already.
