@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -12,7 +14,7 @@ from gatewise.engines.reference import unroll
 from gatewise.spec import Program
 from gatewise.spec.derivative import recorded
 from gatewise.spec.program import bind
-from tests.conformance.operands import SIZES, operands, variants
+from tests.conformance.operands import SIZES, Operands, operands, variants
 
 SEED = torch.tensor(20221122)
 # Float64 sums of at most about a hundred terms of order one over a handful of steps: a few hundred roundings.
@@ -255,6 +257,56 @@ def check_torch_func(program: Program) -> None:
     assert torch.isfinite(twice).all()
 
 
+def check_tangents(program: Program) -> None:
+    """Forward-mode derivatives are those of the readable loop, on every engine, over and under backward ones too."""
+    for place, (name, variant) in enumerate(variants(program).items()):
+        given = operands(variant, steps=4)
+        leaves = tuple(t.detach() for t in given.differentiable)
+        directions = tuple(torch.randn_like(leaf) for leaf in leaves)
+        run = partial(_results, variant, given, bool(place % 2))
+        known, expected = torch.func.jvp(partial(run, None), leaves, directions)
+        for engine in PROGRAM_ENGINES:
+            values, changes = torch.func.jvp(partial(run, engine.name), leaves, directions)
+            for ours, theirs in zip([*values, *changes], [*known, *expected], strict=True):
+                close(ours, theirs, f"{program.name}, {name}, {engine.name}: tangent")
+    given = operands(program, steps=3, rows=2)
+    leaves = tuple(t.detach() for t in given.differentiable)
+    directions = tuple(torch.randn_like(leaf) for leaf in leaves)
+    every = tuple(range(len(leaves)))
+
+    def total(engine: str | None, *values: Tensor) -> Tensor:
+        return torch.stack(
+            [one.square().sum() for one in _results(program, given, False, engine, *values)]
+        ).sum()
+
+    def change(*values: Tensor) -> Tensor:
+        return torch.func.jvp(partial(total, "auto"), values, directions)[1]
+
+    expected, forward_over = (
+        torch.func.jvp(torch.func.grad(partial(total, engine), argnums=every), leaves, directions)[1]
+        for engine in (None, "auto")
+    )
+    backward_over = torch.func.grad(change, argnums=every)(*leaves)
+    for known, ours, theirs in zip(expected, forward_over, backward_over, strict=True):
+        close(ours, known, f"{program.name}: forward over backward", 4 * EXACT)
+        close(theirs, known, f"{program.name}: backward over forward", 4 * EXACT)
+
+
+def _results(
+    program: Program, given: Operands, reverse: bool, engine: str | None, *values: Tensor
+) -> list[Tensor]:
+    """What a program gives for other numbers than the given ones; no engine: by the readable loop."""
+    rest = iter(values)
+    flat = tuple(next(rest) if t.is_floating_point() else t for t in given.flat)
+    options = {"reverse": reverse, "seed": SEED, "stream": 3}
+    if engine is None:
+        sequences, states = unroll(program, *given.split(flat), **options)
+        return [*sequences.values(), *states]
+    got = recurrence(program, *given.split(flat), engine=engine, **options)
+    names = ["output", *(f"emit:{name}" for name, _ in program.emits)]
+    return [*(got.sequences[name] for name in names), *got.states]
+
+
 def check_operator(program: Program) -> None:
     """opcheck: schema, fake tensors, autograd registration, aot dispatch with dynamic shapes."""
     given = operands(program, steps=3, rows=2)
@@ -273,5 +325,5 @@ def check_widths(program: Program) -> None:
 
 CHECKS = (
     check_json, check_widths, check_forward, check_gradients, check_second_derivatives, check_streaming, check_ragged,
-    check_mask, check_resets, check_segments, check_dtypes, check_torch_func, check_operator,
+    check_mask, check_resets, check_segments, check_dtypes, check_torch_func, check_tangents, check_operator,
 )  # fmt: skip

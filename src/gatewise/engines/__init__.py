@@ -13,9 +13,10 @@ from gatewise.engines.choose import (
     step,
     step_kernel,
 )
+from gatewise.engines.flat import RecurrenceResult
 from gatewise.engines.native import FORMATS as WEIGHT_FORMATS
 from gatewise.engines.native import PreparedLayer, WarmStep, warm_step
-from gatewise.engines.operators import RecurrenceResult, recurrence
+from gatewise.engines.operators import recurrence
 
 __all__ = [
     "ENGINES", "WEIGHT_FORMATS", "Explanation", "PreparedLayer", "RecurrenceResult", "StackCall", "StackResult",

@@ -10,82 +10,24 @@ than a step.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
+from gatewise.engines.derivatives import Derivative, Tangent
 from gatewise.engines.executor import RunResult
+from gatewise.engines.flat import RecurrenceCall, RecurrenceResult, sequence_names
 from gatewise.engines.launch import launch
 from gatewise.engines.native import PreparedLayer
 from gatewise.engines.sizes import sizes_of, template
 from gatewise.errors import EngineError
-from gatewise.spec.derivative import OUTPUT, Names, differentiate, recorded
-from gatewise.spec.program import Program, Stream, bind
+from gatewise.spec.derivative import recorded
+from gatewise.spec.program import Program, bind
 
-__all__ = [
-    "Derivative", "RecurrenceCall", "RecurrenceResult", "apply_call", "is_plain", "may_differentiate", "recurrence",
-    "sequence_names", "unshared",
-]  # fmt: skip
-
-
-_STEPS = "steps"
-
-
-@dataclass(frozen=True)
-class RecurrenceResult:
-    """What a recurrence gives.
-
-    Attributes:
-        sequences: "output" and "emit:<name>" to (time, batch, width).
-        states: The final states, (batch, width).
-        gradients: The sums over time and batch, in the order of the program's gradient tensors.
-    """
-
-    sequences: dict[str, Tensor]
-    states: tuple[Tensor, ...]
-    gradients: tuple[Tensor, ...]
-
-
-@dataclass(frozen=True)
-class RecurrenceCall:
-    """All of a call that is no tensor; its operands are one list: inputs, states, tensors, seed."""
-
-    program: Program
-    reverse: bool
-    stream: int
-    start: int
-    engine: str
-    has_seed: bool
-
-    @property
-    def counts(self) -> tuple[int, int, int]:
-        """How many inputs, states and tensors the operands hold, in this order, before the seed."""
-        return len(self.program.inputs), len(self.program.states), len(self.program.tensors)
-
-    def split(self, operands: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any], Any]:
-        """Flat operands as inputs, states, tensors and seed."""
-        i, s, t = self.counts
-        seed = operands[i + s + t] if self.has_seed else None
-        return list(operands[:i]), list(operands[i : i + s]), list(operands[i + s : i + s + t]), seed
-
-    def result(self, outputs: Sequence[Tensor]) -> RecurrenceResult:
-        """Flat outputs by name."""
-        names = sequence_names(self.program)
-        states = len(names) + len(self.program.states)
-        return RecurrenceResult(
-            dict(zip(names, outputs[: len(names)], strict=True)),
-            tuple(outputs[len(names) : states]),
-            tuple(outputs[states:]),
-        )
-
-
-def sequence_names(program: Program) -> list[str]:
-    """The sequences that a program gives, in order."""
-    names = [] if program.output is None else [OUTPUT]
-    return names + [f"emit:{name}" for name, _ in program.emits]
+__all__ = ["apply_call", "carries_tangents", "is_plain", "may_differentiate", "recurrence", "unshared"]
 
 
 @lru_cache(maxsize=1024)
@@ -172,109 +114,6 @@ def _fake(  # type: ignore[no-untyped-def]
 # --- the derivative
 
 
-def _derivative_call(
-    call: RecurrenceCall,
-    cotangents: tuple[str, ...],
-    inputs: tuple[str, ...],
-    tensors: tuple[str, ...],
-    again: bool,
-) -> RecurrenceCall:
-    program = differentiate(call.program, cotangents, inputs, tensors)
-    program = recorded(program) if again else program
-    return RecurrenceCall(program, not call.reverse, call.stream, call.start, call.engine, call.has_seed)
-
-
-@dataclass(frozen=True)
-class Derivative:
-    """The run of the derivative's program that a backward pass comes down to.
-
-    Attributes:
-        call, operands: What to run.
-        needed: Which operands of the forward call need a cotangent.
-        forward: The forward call.
-    """
-
-    call: RecurrenceCall
-    operands: list[Tensor]
-    needed: Sequence[bool]
-    forward: RecurrenceCall
-
-    @classmethod
-    def of(
-        cls, call: RecurrenceCall, operands: Sequence[Tensor], outputs: Sequence[Tensor],
-        gradients: Sequence[Tensor | None], needed: Sequence[bool], again: bool,
-    ) -> Derivative:  # fmt: skip
-        """The derivative of a call.
-
-        Args:
-            call, operands: The forward call.
-            outputs: Its sequences, in order.
-            gradients: A cotangent for each of its outputs, or None.
-            needed: Which operands need one.
-            again: Whether the derivative will itself be differentiated.
-        """
-        program = call.program
-        inputs, states, tensors, seed = call.split(operands)
-        needs = call.split(needed)
-        names_given = sequence_names(program)
-        after = len(names_given) + len(program.states)
-        given = dict(zip(names_given, gradients[: len(names_given)], strict=True))
-        given_states, given_sums = gradients[len(names_given) : after], gradients[after:]
-        sequences = dict(zip(names_given, outputs, strict=True))
-        wanted_inputs = tuple(
-            s.name for s, need in zip(program.inputs, needs[0], strict=True) if need and not s.boolean
-        )
-        wanted_tensors = tuple(t.name for t, need in zip(program.tensors, needs[2], strict=True) if need)
-        present = {name: g for name, g in given.items() if g is not None}
-        sums = {
-            f"sum:{t.name}": g for t, g in zip(program.gradients, given_sums, strict=True) if g is not None
-        }
-        derived = _derivative_call(call, (*present, *sums), wanted_inputs, wanted_tensors, again)
-
-        names = Names.of(program)
-        streams = {stream.name: x for stream, x in zip(program.inputs, inputs, strict=True)}
-        if not derived.program.inputs:
-            # A step that is linear in its states reads nothing of the forward run; engines count steps by a stream.
-            derived = replace(derived, program=replace(derived.program, inputs=(Stream(_STEPS, 1),)))
-            streams[_STEPS] = states[0].new_zeros(*inputs[0].shape[:2], 1)
-        streams |= {names.cotangent(name): g for name, g in present.items()}
-        streams |= {names.saved(node): sequences[holder] for node, holder in program.held.items()}
-        read = {stream.name for stream in derived.program.inputs}
-        for state, first, node in zip(program.states, states, program.next, strict=True):
-            if names.previous(state.name) in read:
-                streams[names.previous(state.name)] = _shifted(
-                    sequences[program.held[node]], first, call.reverse
-                )
-        weights = {spec.name: tensor for spec, tensor in zip(program.tensors, tensors, strict=True)}
-        weights |= {names.cotangent(name): g for name, g in sums.items()}
-        carried = [
-            torch.zeros_like(state) if g is None else g for state, g in zip(states, given_states, strict=True)
-        ]
-        flat = [streams[s.name] for s in derived.program.inputs] + carried
-        flat += [weights[t.name] for t in derived.program.tensors] + ([seed] if call.has_seed else [])
-        return cls(derived, flat, needed, call)
-
-    def cotangents(self, outputs: Sequence[Tensor]) -> list[Tensor | None]:
-        """Cotangents of the forward call's operands from what the run gave."""
-        program, names = self.forward.program, Names.of(self.forward.program)
-        result, needs = self.call.result(outputs), self.forward.split(self.needed)
-        made = {spec.name: g for spec, g in zip(self.call.program.gradients, result.gradients, strict=True)}
-        found: list[Tensor | None] = [
-            result.sequences.get(f"emit:{names.cotangent(s.name)}") if need else None
-            for s, need in zip(program.inputs, needs[0], strict=True)
-        ]
-        found += [g if need else None for g, need in zip(result.states, needs[1], strict=True)]
-        found += [
-            made.get(t.name) if need else None for t, need in zip(program.tensors, needs[2], strict=True)
-        ]
-        return found
-
-
-def _shifted(sequence: Tensor, first: Tensor, reverse: bool) -> Tensor:
-    """The values before each step, from the values after each step and the initial one."""
-    return torch.cat([sequence[1:], first[None]] if reverse else [first[None], sequence[:-1]])
-
-
 class _Recurrence(torch.autograd.Function):
     """The operator under eager autograd and torch.func; its backward is the same function again."""
 
@@ -296,7 +135,16 @@ class _Recurrence(torch.autograd.Function):
         ctx.sequences = len(sequence_names(call.program))
         ctx.operands = len(operands)
         ctx.save_for_backward(*operands, *output[: ctx.sequences])
+        ctx.save_for_forward(*operands)
         ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> tuple[Tensor | None, ...]:
+        operands, given = ctx.saved_tensors[: ctx.operands], tangents[2:]
+        moved = Tangent.of(
+            ctx.call, operands, given, may_differentiate([*operands, *(x for x in given if x is not None)])
+        )
+        return tuple(moved.changes(apply_call(moved.call, moved.operands)))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
@@ -388,7 +236,7 @@ def apply_call(call: RecurrenceCall, operands: Sequence[Tensor]) -> tuple[Tensor
     if torch.compiler.is_compiling():
         return _through_operator(call, operands)
     plain = is_plain(operands)
-    if plain and not (torch.is_grad_enabled() and any(x.requires_grad for x in operands)):
+    if plain and not may_differentiate(operands):
         with torch.no_grad():
             return _run_flat(call, operands)
     apply: Any = _Recurrence.apply_plain if plain else _Recurrence.apply
@@ -396,8 +244,19 @@ def apply_call(call: RecurrenceCall, operands: Sequence[Tensor]) -> tuple[Tensor
     return result
 
 
+def carries_tangents(operands: Sequence[Tensor]) -> bool:
+    """Whether forward-mode differentiation is on and one of these has a tangent."""
+    if forward_ad._current_level < 0 or torch.compiler.is_compiling():
+        return False
+    if torch._C._functorch.maybe_current_level() is not None:
+        return True  # whose tangents cannot be looked at from here
+    return any(forward_ad.unpack_dual(x).tangent is not None for x in operands)
+
+
 def may_differentiate(operands: Sequence[Tensor]) -> bool:
     """Whether a derivative of a call on these may be asked for."""
+    if carries_tangents(operands):
+        return True
     if not torch.is_grad_enabled():
         return False
     if not torch.compiler.is_compiling() and torch._C._functorch.maybe_current_level() is not None:

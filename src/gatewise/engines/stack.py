@@ -9,8 +9,9 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from torch.utils.checkpoint import checkpoint
 
 from gatewise.engines.call import StackCall, StackResult
+from gatewise.engines.flat import RecurrenceCall, RecurrenceResult
 from gatewise.engines.geometry import check_call
-from gatewise.engines.operators import RecurrenceCall, RecurrenceResult, recurrence
+from gatewise.engines.operators import recurrence
 from gatewise.engines.together import can_run_together, run_together
 from gatewise.spec.program import Program
 from gatewise.spec.transforms import prepared

@@ -9,16 +9,9 @@ import torch
 from torch import Tensor
 
 from gatewise.engines import native
-from gatewise.engines.operators import (
-    Derivative,
-    RecurrenceCall,
-    RecurrenceResult,
-    apply_call,
-    is_plain,
-    may_differentiate,
-    sequence_names,
-    unshared,
-)
+from gatewise.engines.derivatives import Derivative, Tangent
+from gatewise.engines.flat import RecurrenceCall, RecurrenceResult, sequence_names
+from gatewise.engines.operators import apply_call, is_plain, may_differentiate, unshared
 from gatewise.spec.derivative import recorded
 
 __all__ = ["can_run_together", "run_together"]
@@ -93,8 +86,21 @@ class _Together(torch.autograd.Function):
         ]
         ctx.calls, ctx.sizes = calls, sizes
         ctx.save_for_backward(*flat, *kept)
+        ctx.save_for_forward(*flat)
         ctx.set_materialize_grads(False)
         return tuple([x for own in results for x in own])
+
+    @staticmethod
+    def jvp(ctx: Any, _: Any, *tangents: Tensor | None) -> tuple[Tensor | None, ...]:
+        found: list[Tensor | None] = []
+        flat = ctx.saved_tensors[: sum(ctx.sizes)]
+        for call, given, changes in zip(
+            ctx.calls, _split(flat, ctx.sizes), _split(tangents, ctx.sizes), strict=True
+        ):
+            again = may_differentiate([*given, *(x for x in changes if x is not None)])
+            moved = Tangent.of(call, given, changes, again)
+            found += moved.changes(apply_call(moved.call, moved.operands))
+        return tuple(found)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:

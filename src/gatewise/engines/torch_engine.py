@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from gatewise import cells
@@ -51,8 +52,11 @@ def can_run(call: StackCall) -> str | None:
         return "torch's recurrent operators cannot be traced"
     if torch._C._functorch.maybe_current_level() is not None:
         return "torch.func cannot see through torch's recurrent operators"
-    if mode_of(call.program) is None:
+    mode = mode_of(call.program)
+    if mode is None:
         return f"torch has no kernel for {call.program.name!r}"
+    if forward_ad._current_level >= 0 and mode[0].startswith("lstm"):
+        return "torch's LSTM has no forward-mode derivative"
     if _is_plain(call):
         return _unfit_input(call.inputs[0])
     asked = {

@@ -18,14 +18,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from gatewise.engines import StackCall
+from gatewise.engines.derivatives import Derivative
+from gatewise.engines.flat import RecurrenceCall, RecurrenceResult, sequence_names
 from gatewise.engines.geometry import check_call
-from gatewise.engines.operators import (
-    Derivative,
-    RecurrenceCall,
-    RecurrenceResult,
-    apply_call,
-    sequence_names,
-)
+from gatewise.engines.operators import apply_call
 from gatewise.engines.stack import call_program, extra_streams, operands_of
 from gatewise.spec.derivative import recorded
 from gatewise.spec.program import Program

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from gatewise.engines.native.library import Call, reason_absent, threads
 from gatewise.engines.native.memory import BYTES, Plan, plan_of
@@ -121,6 +122,8 @@ def can_step(
     if not prepared and x.shape[0] > MOST_ROWS:
         return False
     if torch._C._functorch.maybe_current_level() is not None or torch._C._len_torch_dispatch_stack():
+        return False
+    if forward_ad._current_level >= 0:
         return False
     graded = torch.is_grad_enabled()
     for tensors in (inputs, states, *layers):

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from gatewise.engines.native.library import threads
 from gatewise.engines.native.memory import Plan, plan_of
@@ -82,6 +83,8 @@ class WarmStep:
         if type(x) is not Tensor or not isinstance(states, tuple) or len(states) != len(self.state_shapes):
             return False
         if torch._C._functorch.maybe_current_level() is not None or torch._C._len_torch_dispatch_stack():
+            return False
+        if forward_ad._current_level >= 0:
             return False
         graded = torch.is_grad_enabled()
         for tensor, shape in zip((x, *states), (self.shape, *self.state_shapes), strict=True):
