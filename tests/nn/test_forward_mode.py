@@ -150,3 +150,26 @@ def test_prepared_weights_say_that_they_have_none() -> None:
     module.step(x[0])
     with pytest.raises(EngineError, match="computes outputs alone"):
         dual(lambda v: module.step(v)[0], x[0], x[0])
+
+
+@pytest.mark.parametrize("derivative", [torch.func.jacfwd, torch.func.hessian])
+def test_compiled_functions_give_the_same(derivative) -> None:
+    torch.manual_seed(0)
+    module = nn.Recurrent("lstm_peephole", 3, 4).double().requires_grad_(False)
+    x = number(2, 1, 3)
+
+    def told(v: Tensor) -> Tensor:
+        return derivative(lambda u: module(u)[0].square().sum())(v)
+
+    torch.testing.assert_close(torch.compile(told, backend="aot_eager")(x), told(x))
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_compiled_layer_drops_none(frozen) -> None:
+    torch.manual_seed(0)
+    module = nn.Recurrent("lstm_peephole", 3, 4).double().requires_grad_(not frozen)
+    x, change = number(3, 2, 3), number(3, 2, 3)
+    compiled = torch.compile(module, backend="aot_eager")
+    compiled(x)
+    expected = dual(lambda v: module(v)[0], x, change)
+    torch.testing.assert_close(dual(lambda v: compiled(v)[0], x, change), expected)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from gatewise.engines import native, torch_engine
 from gatewise.engines.call import StackCall, StackResult
@@ -18,7 +19,7 @@ from gatewise.engines.launch import PROGRAM_ENGINES, reasons_against
 from gatewise.engines.reference import random_masks
 from gatewise.engines.sizes import sizes_of
 from gatewise.engines.stack import call_program, run_stack
-from gatewise.engines.traced import run_traced
+from gatewise.engines.traced import run_traced, run_untraced
 from gatewise.errors import ArgumentError, EngineError
 from gatewise.spec.program import Program
 
@@ -134,7 +135,7 @@ def run(call: StackCall) -> StackResult:
     """
     if torch.compiler.is_dynamo_compiling() and call.prepared is None:
         check_engine(call.engine)
-        return run_traced(call)
+        return run_traced(call) if forward_ad._current_level < 0 else run_untraced(call)
     if not torch.compiler.is_compiling() and _observer.get() is not None:
         collected = _observer.get()
         if collected is not None:

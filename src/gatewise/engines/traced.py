@@ -15,7 +15,7 @@ from gatewise.engines.call import StackCall, StackResult
 from gatewise.engines.stack import run_stack
 from gatewise.spec.program import Program
 
-__all__ = ["run_traced"]
+__all__ = ["run_traced", "run_untraced"]
 
 Maybe = tuple[Tensor, ...]
 """No tensor or one: None may not cross."""
@@ -49,15 +49,17 @@ def _program(text: str) -> Program:
 
 
 _opaque: Any = None
+_eager: Any = None
 
 
 def _prepare() -> int:
-    """Marks the call as one that Dynamo leaves whole. Done while tracing, so that no import pays for Dynamo."""
-    global _opaque
+    """Marks the calls that Dynamo leaves whole, or alone. Done while tracing, so that no import pays for Dynamo."""
+    global _opaque, _eager
     if _opaque is None:
         import torch._dynamo
 
         _opaque = torch._dynamo.nonstrict_trace(_run)
+        _eager = torch._dynamo.disable(run_stack)
     return 0
 
 
@@ -97,3 +99,13 @@ def run_traced(call: StackCall) -> StackResult:
         call.reset_states or (),
     )
     return StackResult(output, states, trace if call.return_gates else None)
+
+
+def run_untraced(call: StackCall) -> StackResult:
+    """Runs a stack past Dynamo, which breaks its graph here.
+
+    In forward mode: what Dynamo traces carries no tangents, and they would be zeros in silence.
+    """
+    _prepare()
+    result: StackResult = _eager(call)
+    return result
