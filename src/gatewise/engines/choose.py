@@ -136,6 +136,8 @@ def run(call: StackCall) -> StackResult:
     if torch.compiler.is_dynamo_compiling() and call.prepared is None:
         check_engine(call.engine)
         return run_traced(call) if forward_ad._current_level < 0 else run_untraced(call)
+    if forward_ad._current_level >= 0 and torch._C._dynamo.eval_frame.get_eval_frame_callback() is not None:
+        return run_untraced(call)  # Dynamo has given this frame up, and would try the next ones
     if not torch.compiler.is_compiling() and _observer.get() is not None:
         collected = _observer.get()
         if collected is not None:
