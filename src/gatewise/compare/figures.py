@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gatewise.compare.reach import reached
 from gatewise.compare.scores import CellScore, ProblemScore
 from gatewise.inspect import VANISHING
-from gatewise.report.canvas import INK, LINE, MUTED, canvas
+from gatewise.report.canvas import INK, LINE, MUTED, canvas, log_scale
 
 __all__ = ["plot_curves", "plot_lengths", "plot_reach", "plot_values"]
 
@@ -24,8 +24,8 @@ _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _LEAST = 1e-12
 # What of a gradient is left is shown down to the first, and drawn down to the second.
 _FAINTEST, _NOTHING = 1e-8, 1e-300
-# Points: large enough to be read where a picture of five inches is shown on a phone.
-_TEXT = 10.5
+# Points: 11 pixels and more where a picture of five inches is shown on a screen of 400.
+_TEXT = 11.0
 
 
 def plot_curves(score: ProblemScore) -> Figure:
@@ -46,7 +46,7 @@ def plot_curves(score: ProblemScore) -> Figure:
             axes.plot(steps, mean, color=colour, ls=dash, lw=2, label=cell.name)
             axes.plot(steps[-1], mean[-1], _MARKS[place % len(_MARKS)], color=colour, ms=6)
         if score.measure.log:
-            axes.set_yscale("log")
+            log_scale(axes)
         elif score.measure.percent and score.problem.unit == "step":
             _show_shares(
                 axes, score, [point[3] for cell in score.cells for row in cell.rows for point in row["curve"]]
@@ -77,7 +77,7 @@ def plot_values(score: ProblemScore) -> Figure:
             axes.plot(place + shift, values, _MARKS[place % len(_MARKS)], color=colour, ms=7, alpha=0.85)
             axes.hlines(score.center(values), place - 0.3, place + 0.3, color=colour, lw=2)
         if score.measure.log:
-            axes.set_yscale("log")
+            log_scale(axes)
         elif score.measure.percent:
             _show_shares(axes, score, [value for cell in score.done for value in cell.values])
         _references(axes, score)
@@ -112,7 +112,7 @@ def plot_reach(score: ProblemScore) -> Figure:
             middle = np.exp(np.median(np.log(shares), axis=0))
             axes.plot(lags, middle, color=colour, ls=dash, lw=2, label=cell.name)
             axes.plot(lags[-1], middle[-1], _MARKS[place % len(_MARKS)], color=colour, ms=6)
-        axes.set_yscale("log")
+        log_scale(axes)
         axes.set_ylim(bottom=max(lowest, _FAINTEST))
         _line(axes, f"{VANISHING:.0%}", VANISHING, (0, (4, 3)))
         axes.set_xlabel("steps before the last")

@@ -14,11 +14,10 @@ from gatewise.errors import ArgumentError
 from gatewise.inspect.flow_log import FlowRecord, MonitoredLayer
 from gatewise.inspect.flow_numbers import GradientFlow, LayerFlow
 from gatewise.inspect.verdict import VANISHING, median_rows
-from gatewise.report.canvas import INK, LINE, MODEL, OTHERS, canvas
+from gatewise.report.canvas import INK, LINE, MODEL, OTHERS, canvas, power_of_ten
 
 __all__ = ["plot_flow_history", "plot_gradient_flow", "plot_loss_gradient"]
 
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _COLOURS = (MODEL, *OTHERS)
 _FLOOR, _CEILING = -12.0, 6.0  # decades that a picture shows
 _NOTHING = -400.0  # decades at which nothing is drawn: far below every picture
@@ -215,9 +214,4 @@ def _decade_ticks(axis: Any, low: float, high: float) -> None:
     """Ticks at whole decades, written as powers of ten."""
     every = max(1, math.ceil((high - low) / 7))
     ticks = [d for d in range(int(low), int(high) + 1) if d % every == 0]
-    axis.set_ticks(ticks, [_power(d) for d in ticks])
-
-
-def _power(decade: int) -> str:
-    # Superscripts of the font itself: matplotlib's own are set at 70 % of the size, too small to read.
-    return "1" if decade == 0 else "10" + str(decade).translate(_RAISED)
+    axis.set_ticks(ticks, [power_of_ten(d) for d in ticks])

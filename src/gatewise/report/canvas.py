@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
-__all__ = ["GRID", "INK", "LINE", "MODEL", "MUTED", "OTHERS", "STYLE", "canvas"]
+__all__ = [
+    "GRID", "INK", "LINE", "MODEL", "MUTED", "OTHERS", "STYLE", "canvas", "log_scale", "power_of_ten",
+]  # fmt: skip
 
 INK, MUTED, GRID, LINE = "#1c2430", "#6b7686", "#e3e7ed", "#aab3bf"
 MODEL = "#1f5fbf"
@@ -56,3 +60,30 @@ def canvas(
     with rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
         yield figure, figure.subplots(rows, columns, **options)
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def power_of_ten(decade: int) -> str:
+    """A power of ten as it is printed at an axis.
+
+    The raised digits are the font's own: matplotlib's are set at 70 % of the size, too small to read.
+
+    Example:
+        >>> power_of_ten(-3), power_of_ten(0)
+        ('10⁻³', '1')
+    """
+    return "1" if decade == 0 else "10" + str(decade).translate(_RAISED)
+
+
+def log_scale(axes: Any) -> None:
+    """Make the y axis logarithmic: its decades as powers of ten, and where no whole one is seen, numbers."""
+
+    def between(value: float, _: object) -> str:
+        low, high = axes.get_ylim()
+        return f"{value:.1g}" if high < 10 * low else ""
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(round(math.log10(value)))))
+    axes.yaxis.set_minor_formatter(FuncFormatter(between))
