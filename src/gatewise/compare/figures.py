@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from gatewise.compare.reach import reached
@@ -54,6 +55,7 @@ def plot_curves(score: ProblemScore) -> Figure:
         _references(axes, score)
         axes.set_xlabel(f"{score.problem.unit}s")
         axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         held = score.measure.title if score.problem.unit == "step" else "loss on what was held back"
         axes.set_title(f"{held[0].upper()}{held[1:]}")
         _legend(figure, score)
