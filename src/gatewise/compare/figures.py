@@ -26,7 +26,7 @@ _LEAST = 1e-12
 # What of a gradient is left is shown down to the first, and drawn down to the second.
 _FAINTEST, _NOTHING = 1e-8, 1e-300
 # Points: 11 pixels and more where a picture of five inches is shown on a screen of 400.
-_TEXT = 11.0
+_TEXT = 11.25
 
 
 def plot_curves(score: ProblemScore) -> Figure:
@@ -55,7 +55,7 @@ def plot_curves(score: ProblemScore) -> Figure:
         _references(axes, score)
         axes.set_xlabel(f"{score.problem.unit}s")
         axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=True))
         held = score.measure.title if score.problem.unit == "step" else "loss on what was held back"
         axes.set_title(f"{held[0].upper()}{held[1:]}")
         _legend(figure, score)
@@ -231,7 +231,7 @@ def _line(axes: Any, name: str, value: float, dash: Any) -> None:
 def _legend(figure: Figure, score: ProblemScore) -> None:
     columns = 4 if len(score.cells) in (3, 4, 7, 8) else 3
     figure.legend(
-        loc="outside lower center", ncols=columns, fontsize=_TEXT, handlelength=2.6, columnspacing=1.2
+        loc="outside lower center", ncols=columns, fontsize=_TEXT, handlelength=2.3, columnspacing=1.0
     )
 
 
