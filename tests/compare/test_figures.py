@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gatewise.compare.figures import plot_curves, plot_values
+from gatewise.compare.forecast_table import ForecastTable
 from gatewise.compare.problems import Dyck, Measure, Trivial
 from gatewise.compare.scores import CellScore, ProblemScore
 
@@ -29,6 +30,16 @@ def test_shares_that_are_all_high_fill_the_axis(plot) -> None:
     assert 1.0 < high < 1.02
     # The trivial answer is far below.
     assert [text.get_text() for text in axes.texts] == ["goal"]
+
+
+def test_a_table_s_curves_are_losses_without_the_measure_s_trivial_value() -> None:
+    table = ForecastTable("beijing-air")
+    rows = ({"value": 46.0, "curve": [[1, 1.0, 0.17, 0.16], [2, 2.0, 0.16, 0.15]]},)
+    score = ProblemScore(table, table.measure, Trivial("last value", 50.0), (CellScore("gru", rows, 1),))
+    axes = plot_curves(score).axes[0]
+    assert axes.get_ylim()[1] < 0.2
+    assert not axes.texts
+    assert [text.get_text() for text in plot_values(score).axes[0].texts] == ["last value"]
 
 
 @pytest.mark.parametrize("plot", [plot_curves, plot_values])

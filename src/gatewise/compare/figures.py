@@ -52,7 +52,8 @@ def plot_curves(score: ProblemScore) -> Figure:
             _show_shares(
                 axes, score, [point[3] for cell in score.cells for row in cell.rows for point in row["curve"]]
             )
-        _references(axes, score)
+        if score.problem.unit == "step":  # of a table the loss is drawn, which is not the measure
+            _references(axes, score)
         axes.set_xlabel(f"{score.problem.unit}s")
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=True))
@@ -204,9 +205,7 @@ def _show_shares(axes: Any, score: ProblemScore, values: Sequence[float]) -> Non
 
 
 def _references(axes: Any, score: ProblemScore) -> None:
-    """The goal and the trivial answer, where the axis shows the measure; of shares, what lies within the axis."""
-    if score.problem.unit != "step" and axes.get_xlabel():
-        return
+    """The goal and the trivial answer; of shares, what lies within the axis."""
     lines: list[tuple[str, float | None, Any]] = [("goal", score.measure.goal, (0, (4, 3)))]
     if score.trivial is not None:
         lines.append((score.trivial.name, score.trivial.value, (0, (1, 2))))
