@@ -33,7 +33,7 @@ def sizes_of(
     for stream, tensor in zip(program.inputs, inputs, strict=True):
         if isinstance(stream.width, str):
             sizes[stream.width] = tensor.shape[-1]
-    for spec, tensor in zip(program.tensors, tensors, strict=bool(tensors)):
+    for spec, tensor in zip(program.tensors, tensors, strict=len(tensors) > 0):
         if isinstance(spec.columns, str) and spec.columns not in sizes:
             sizes[spec.columns] = tensor.shape[1] * spec.blocks
         missing = [width for _, width in spec.parts if isinstance(width, str) and width not in sizes]

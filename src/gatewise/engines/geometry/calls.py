@@ -90,7 +90,10 @@ def _plan(
     except IndexError:
         widths = []
     key = (id(program), num_layers, rows, len(inputs), *widths)
-    plan = _PLANS.get(key)
+    try:
+        plan = _PLANS.get(key)
+    except TypeError:  # symbolic sizes, where torch traces without saying so (torch 2.11 in Dynamo's leaves)
+        return _fresh_plan(program, inputs, states, tensors, num_layers, rows)
     if plan is None or len(tensors) != rows or len(tensors[0]) != len(program.tensors):
         plan = _fresh_plan(program, inputs, states, tensors, num_layers, rows)
         shown = {s.width for s in program.inputs} | {s.width for s in program.states}
