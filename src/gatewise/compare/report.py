@@ -63,7 +63,7 @@ def by_length(scores: Sequence[ProblemScore]) -> list[tuple[list[ProblemScore], 
 def table_rows(score: ProblemScore) -> list[list[str]]:
     """The table of one problem, a header first."""
     steps = score.problem.unit == "step"
-    looked = any(reached(cell.rows) for cell in score.cells)
+    looked = _looked(score)
     rows = [["", "units", "parameters", "solved" if score.measure.goal is not None else "beats trivial",
              score.measure.title, *(["steps to the goal"] if steps else []),
              *(["1 % of a gradient after"] if looked else []), "time of a run", "ms a step"]]  # fmt: skip
@@ -82,6 +82,11 @@ def table_rows(score: ProblemScore) -> list[list[str]]:
         worth = score.measure.text(score.trivial.value)
         rows.append([score.trivial.name, "", "0", "", worth, *[""] * (len(rows[0]) - 5)])
     return rows
+
+
+def _looked(score: ProblemScore) -> bool:
+    """Whether it is known of some run how far back its network looks."""
+    return any(reached(cell.rows) for cell in score.cells)
 
 
 def _left_after(cell: CellScore) -> str:
@@ -175,7 +180,7 @@ def _problem_section(score: ProblemScore) -> str:
         if len(score.cells[0].rows) > 1
         else "One seed: no bands"
     )
-    looked = any(reached(cell.rows) for cell in score.cells)
+    looked = _looked(score)
     band += ", of the logarithm" if score.measure.log and len(score.cells[0].rows) > 1 else ""
     return section(
         f"{title[0].upper()}{title[1:]}",

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gatewise.engines.flat import RecurrenceCall, sequence_names
 from gatewise.spec.derivative import Names, differentiate, recorded
-from gatewise.spec.program import Stream
+from gatewise.spec.program import Program, Stream
 from gatewise.spec.tangent import tangent, tangent_name
 
 __all__ = ["Derivative", "Tangent"]
@@ -82,8 +82,7 @@ class Derivative:
         names = Names.of(program)
         streams = {stream.name: x for stream, x in zip(program.inputs, inputs, strict=True)}
         if not derived.program.inputs:
-            # A step that is linear in its states reads nothing of the forward run; engines count steps by a stream.
-            derived = replace(derived, program=replace(derived.program, inputs=(Stream(_STEPS, 1),)))
+            derived = replace(derived, program=_counting(derived.program))
             streams[_STEPS] = states[0].new_zeros(*inputs[0].shape[:2], 1)
         streams |= {names.cotangent(name): g for name, g in present.items()}
         streams |= {names.saved(node): sequences[holder] for node, holder in program.held.items()}
@@ -116,6 +115,14 @@ class Derivative:
             made.get(t.name) if need else None for t, need in zip(program.tensors, needs[2], strict=True)
         ]
         return found
+
+
+def _counting(program: Program) -> Program:
+    """A program without streams with one: engines count steps by a stream.
+
+    A step that is linear in its states reads nothing of the forward run.
+    """
+    return replace(program, inputs=(Stream(_STEPS, 1),))
 
 
 def _shifted(sequence: Tensor, first: Tensor, reverse: bool) -> Tensor:
@@ -160,8 +167,7 @@ class Tangent:
         streams = {stream.name: x for stream, x in zip(program.inputs, inputs, strict=True)}
         streams |= {tangent_name(program, name): change for name, change in changed.items()}
         if not derived.inputs:
-            # As a derivative that reads nothing of the forward run.
-            derived = replace(derived, inputs=(Stream(_STEPS, 1),))
+            derived = _counting(derived)
             streams[_STEPS] = states[0].new_zeros(*inputs[0].shape[:2], 1)
         weights = {spec.name: tensor for spec, tensor in zip(program.tensors, tensors, strict=True)}
         weights |= {tangent_name(program, name): change for name, change in weights_changed.items()}

@@ -84,7 +84,7 @@ class _Forward:
             made = self.builder.copy_node(node, [self.values[i].index for i in node.args])
             self.values[index] = Value(self.builder, made)
             change = None if node.boolean else self._change(index, node)
-            if change is not None and not self._is_zero(change):
+            if change is not None and not self.builder._is(change.index, 0.0):
                 self.changes[index] = change
         program, builder = self.program, self.builder
         emits = [] if program.output is None else [("output", program.output)]
@@ -106,10 +106,6 @@ class _Forward:
             ],
             sums=[entry for given in program.sums for entry in self._sums(given)],
         )
-
-    def _is_zero(self, value: Value) -> bool:
-        node = self.builder.nodes[value.index]
-        return node.op == "const" and node.attribute == 0.0
 
     def _wide(self, value: Value, width: Width) -> Value:
         return Value(self.builder, self.builder.spread(value.index, width))
