@@ -60,6 +60,10 @@ def run_stack(call: StackCall) -> StackResult:
         else:
             layer_inputs = (output,)
     states = tuple(torch.stack(listed) for listed in finals)
+    if output is outputs[0] and output.requires_grad and not torch.compiler.is_compiling():
+        output = (
+            output.clone()
+        )  # the user may change it in place; the backward pass reads the one of the engine
     return StackResult(output, states, tuple(trace) if call.return_gates else None)
 
 
