@@ -45,7 +45,7 @@ def is_traced() -> bool:
 
 
 def is_legacy_batched(tensors: Iterable[Tensor]) -> bool:
-    """Whether one of these is a batch of the vmap before torch.func: autograd's ``is_grads_batched`` and ``vectorize``."""
+    """Whether one of these is a batch of the vmap before torch.func: of ``is_grads_batched`` and ``vectorize``."""
     return any(torch._C._functorch.is_legacy_batchedtensor(x) for x in tensors)
 
 
@@ -63,8 +63,8 @@ def placed(tensor: Tensor) -> Tensor:
     if not tensor.data_ptr():
         if tensor.numel():
             raise EngineError(
-                f"operands: expected tensors with memory, got one of shape {tuple(tensor.shape)} whose storage was freed "
-                "(resize_(0), as sharded training does between calls); gather or restore it before the call"
+                f"operands: expected tensors with memory, got one of shape {tuple(tensor.shape)} whose storage was "
+                "freed (resize_(0), as sharded training does between calls); restore it before the call"
             )
         return tensor
     return tensor.clone() if tensor.data_ptr() % tensor.element_size() else tensor
