@@ -207,7 +207,7 @@ WAYS = {
 @pytest.mark.parametrize("steps", [5, 20])
 @pytest.mark.parametrize("kind", ["LSTM", "mgu"])
 def test_modes_and_subclasses(kind, steps, way) -> None:
-    import torch.utils.flop_counter  # noqa: F401  (one of the ways)
+    import torch.utils.flop_counter
 
     layer = module(kind, bidirectional=True)
     x = torch.randn(steps, 2, 3, dtype=DOUBLE)

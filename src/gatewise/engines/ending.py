@@ -1,8 +1,8 @@
 """What happens to calls of other threads when the process ends.
 
-A daemon thread that comes back from C++ into an interpreter that is being taken down is thrown out of it by Python, and C++ answers
-by aborting the whole process, with exit code 134 after all work is done. torch's own layers end so as well. Threads that
-are in a call are therefore ended in an orderly way, by SystemExit, before the interpreter is.
+A daemon thread that comes back from C++ while the interpreter is taken down is thrown out of it by Python, which C++
+answers by aborting the whole process, with exit code 134 after all work is done; torch's own layers do so too. Threads
+that are in a call are therefore ended by SystemExit before the interpreter is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from types import FrameType
 __all__ = ["end_calls"]
 
 LOOK, WAIT = 0.02, 5.0
-"""Seconds for which threads are looked at before those that were never seen in a call are left alone, and waited for."""
+"""Seconds: how long to look for threads in a call, and how long to wait for those that were seen in one."""
 
 
 def end_calls() -> None:

@@ -1,8 +1,8 @@
 """When memory may be walked as it is: asked here, before any engine takes a tensor's address.
 
-Whatever is not plain goes through the registered operator instead: torch's dispatcher hands that plain tensors (of a view
-with a sign to be turned, of zeros that have no memory), records it (torch.jit.trace, make_fx) or asks its rule (vmap, fake
-tensors).
+Whatever is not plain goes through the registered operator instead: torch's dispatcher hands it plain tensors (for a view
+whose sign is still to be turned, for zeros without memory), records it (torch.jit.trace, make_fx) or asks its rule
+(vmap, fake tensors).
 """
 
 from __future__ import annotations
@@ -14,26 +14,22 @@ from torch import Tensor
 
 from gatewise.errors import EngineError
 
-__all__ = ["is_legacy_batched", "is_plain", "is_quiet", "is_traced", "placed", "resolved"]
+__all__ = ["is_legacy_batched", "is_plain", "is_traced", "placed", "resolved"]
 
 _TYPES = frozenset((Tensor, torch.nn.Parameter))
 # All but these two bits are set by a mode: dispatch modes, tracers, functionalization, the old and the new vmap.
 _MODES = ~0
-for _name in ("BackendSelect", "ADInplaceOrView"):
-    _MODES &= ~torch._C.DispatchKeySet(torch._C._parse_dispatch_key(_name)).raw_repr()
+for _key in map(torch._C._parse_dispatch_key, ("BackendSelect", "ADInplaceOrView")):
+    if _key is not None:
+        _MODES &= ~torch._C.DispatchKeySet(_key).raw_repr()
 _modes_now = torch._C._dispatch_tls_local_include_set
-
-
-def is_quiet() -> bool:
-    """Whether no mode of torch records or rewrites this thread's calls."""
-    return not _modes_now().raw_repr() & _MODES
 
 
 def is_plain(tensors: Iterable[Tensor]) -> bool:
     """Whether these are ordinary tensors in eager mode whose numbers lie in memory as they are."""
     if _modes_now().raw_repr() & _MODES:
         return False
-    for x in tensors:
+    for x in tensors:  # noqa: SIM110 (a generator would cost as much as the looks themselves)
         if type(x) not in _TYPES or x.is_neg() or x._is_zerotensor():
             return False
     return True
