@@ -1,6 +1,6 @@
 """When memory may be walked as it is: asked here, before any engine takes a tensor's address.
 
-Whatever is not plain goes through the registered operator instead: torch's dispatcher hands it plain tensors (for a view
+Whatever is not plain goes through the registered operator: torch's dispatcher hands it plain tensors (for a view
 whose sign is still to be turned, for zeros without memory), records it (torch.jit.trace, make_fx) or asks its rule
 (vmap, fake tensors).
 """
