@@ -105,7 +105,9 @@ def beam_search(
         if rows is None:
             return search.results()
         state = step.state
-        if rows.numel() != len(tokens) or not torch.equal(rows.flatten(), torch.arange(len(tokens)).to(rows)):
+        if rows.numel() != len(tokens) or not torch.equal(
+            rows.flatten(), torch.arange(len(tokens), device="cpu").to(rows)
+        ):
             state = model.select(state, rows)
         tokens = search.last()
 
@@ -171,7 +173,9 @@ class _Search:
                 "model: log-probabilities are expected, came some that are not a number (nan)"
             )
         parent, token = place // totals.shape[2], place % totals.shape[2]
-        room = self.beam_size - torch.tensor([len(self.ended[i]) for i in self.sentences.tolist()])
+        room = self.beam_size - torch.tensor(
+            [len(self.ended[i]) for i in self.sentences.tolist()], device="cpu"
+        )
         chosen = (best > -torch.inf) & (torch.arange(best.shape[1]) < room[:, None]).to(best.device)
         stopped = torch.isin(token, self.stops) | self._end_said(parent, token, chosen)
         ends = chosen & (stopped | (length + 1 >= self.most[self.sentences])[:, None])

@@ -64,13 +64,13 @@ class Limits:
             ArgumentError: there is another number of them.
         """
         if isinstance(self.max_length, int):
-            return torch.full((sentences,), self.max_length, dtype=torch.int64)
+            return torch.full((sentences,), self.max_length, dtype=torch.int64, device="cpu")
         if len(self.max_length) != sentences:
             raise ArgumentError(
                 f"max_length: one number, or one for each of {sentences} sentences is expected, came "
                 f"{len(self.max_length)}"
             )
-        return torch.tensor(list(self.max_length), dtype=torch.int64)
+        return torch.tensor(list(self.max_length), dtype=torch.int64, device="cpu")
 
     def apply(
         self, log_probs: Float[Tensor, "rows vocabulary"], said: Int[Tensor, "rows length"]

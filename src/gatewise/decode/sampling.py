@@ -101,9 +101,9 @@ def sample(
     check_start(start)
     _check(temperature, top_k, top_p)
     most = limits.lengths(len(start))
-    sentences, tokens = torch.arange(len(start)), start
+    sentences, tokens = torch.arange(len(start), device="cpu"), start
     said = torch.zeros(len(start), 0, dtype=torch.int64, device=start.device)
-    totals = torch.zeros(len(start), dtype=torch.float64)
+    totals = torch.zeros(len(start), dtype=torch.float64, device="cpu")
     found: list[Hypothesis | None] = [None] * len(start)
     while True:
         step = model.step(tokens, state)
@@ -114,7 +114,7 @@ def sample(
         drawn = torch.multinomial(odds, 1, generator=generator)
         gained = step.log_probs.cpu().gather(1, drawn)[:, 0].double()
         totals = totals + torch.where(stuck, 0.0, gained)
-        stops = torch.isin(drawn[:, 0], torch.tensor(limits.stop, dtype=torch.int64))
+        stops = torch.isin(drawn[:, 0], torch.tensor(limits.stop, dtype=torch.int64, device="cpu"))
         done = stuck | stops | (said.shape[1] + 1 >= most[sentences])
         said = torch.cat([said, drawn.to(said.device)], dim=1)
         for row in done.nonzero()[:, 0].tolist():

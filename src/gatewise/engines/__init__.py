@@ -1,5 +1,6 @@
 """How a program runs over time."""
 
+from gatewise.engines import ending as ending  # registers itself
 from gatewise.engines.call import StackCall, StackResult
 from gatewise.engines.choose import (
     ENGINES,

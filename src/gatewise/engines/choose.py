@@ -142,9 +142,14 @@ def run(call: StackCall) -> StackResult:
         collected = _observer.get()
         if collected is not None:
             collected.append(explain(call))
-    if _wants_torch(call)[0]:
-        return torch_engine.run(call)
-    return run_stack(call)
+    if torch.autograd._profiler_enabled():  # type: ignore[no-untyped-call, attr-defined, unused-ignore]
+        with torch.profiler.record_function(f"gatewise::{call.program.name}"):
+            return _run(call)
+    return _run(call)
+
+
+def _run(call: StackCall) -> StackResult:
+    return torch_engine.run(call) if _wants_torch(call)[0] else run_stack(call)
 
 
 def explain(call: StackCall) -> Explanation:

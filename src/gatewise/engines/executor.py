@@ -83,7 +83,8 @@ def run(
         width = bind(program.nodes[node].width, sizes)
         if steps == 0:
             return like.new_zeros((0, rows, width))
-        return values[node].expand(steps, rows, width)
+        value, shape = values[node], (steps, rows, width)
+        return value if value.shape == shape else value.expand(shape)  # a view could not be changed in place
 
     given = [] if program.output is None else [("output", program.output)]
     given += [(f"emit:{name}", node) for name, node in program.emits]

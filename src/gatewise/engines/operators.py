@@ -9,7 +9,7 @@ than a step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -22,12 +22,13 @@ from gatewise.engines.executor import RunResult
 from gatewise.engines.flat import RecurrenceCall, RecurrenceResult, sequence_names
 from gatewise.engines.launch import launch
 from gatewise.engines.native import PreparedLayer
+from gatewise.engines.plain import is_legacy_batched, is_plain, is_traced, resolved
 from gatewise.engines.sizes import sizes_of, template
 from gatewise.errors import EngineError
 from gatewise.spec.derivative import recorded
 from gatewise.spec.program import Program, bind
 
-__all__ = ["apply_call", "carries_tangents", "is_plain", "may_differentiate", "recurrence", "unshared"]
+__all__ = ["apply_call", "carries_tangents", "may_differentiate", "recurrence", "unshared"]
 
 
 @lru_cache(maxsize=1024)
@@ -186,22 +187,35 @@ _operator.register_autograd(_operator_backward, setup_context=_setup_context)
 def _vmap(info: Any, in_dims: Any, *args: Any) -> tuple[list[Tensor], list[int]]:
     """Folds the mapped axis into the batch where rows stay independent, otherwise runs entry by entry."""
     inputs, states, tensors, seed, program, reverse, stream, start, engine = args
-    parsed = _program(program)
-    flat_dims = [d for group in in_dims[:3] for d in group]
-    i, s = len(inputs), len(states)
-    if seed is None and not parsed.gradients and all(d is None for d in flat_dims[i + s :]):
-        size = info.batch_size
-        folded = [_fold(x, d, size, axis=1) for x, d in zip(inputs, flat_dims[:i], strict=True)]
-        folded_states = [_fold(x, d, size, axis=0) for x, d in zip(states, flat_dims[i : i + s], strict=True)]
-        outputs = _operator(folded, folded_states, tensors, None, program, reverse, stream, start, engine)
-        sequences = len(sequence_names(parsed))
+    call = RecurrenceCall(_program(program), reverse, stream, start, engine, seed is not None)
+    drawn = [] if seed is None else [seed]
+    dims = [d for group in in_dims[:3] for d in group] + [in_dims[3] for _ in drawn]
+    outputs, axes = _mapped(
+        _through_operator, call, [*inputs, *states, *tensors, *drawn], dims, info.batch_size
+    )
+    return list(outputs), axes
+
+
+def _mapped(
+    run: Callable[[RecurrenceCall, Sequence[Tensor]], tuple[Tensor, ...]], call: RecurrenceCall,
+    operands: Sequence[Tensor], dims: Sequence[int | None], size: int,
+) -> tuple[tuple[Tensor, ...], list[int]]:  # fmt: skip
+    """Outputs of a call on operands with a further axis here and there, and where their own new axis is."""
+    i, s, _ = call.counts
+    if not call.has_seed and not call.program.gradients and all(d is None for d in dims[i + s :]):
+        folded = [_fold(x, d, size, axis=1) for x, d in zip(operands[:i], dims[:i], strict=True)]
+        folded += [
+            _fold(x, d, size, axis=0) for x, d in zip(operands[i : i + s], dims[i : i + s], strict=True)
+        ]
+        outputs = run(call, [*folded, *operands[i + s :]])
+        sequences = len(sequence_names(call.program))
         axes = [1] * sequences + [0] * (len(outputs) - sequences)
-        return [x.unflatten(axis, (size, -1)) for x, axis in zip(outputs, axes, strict=True)], axes
-    rows = []
-    for k in range(info.batch_size):
-        picked = [_pick(value, dims, k) for value, dims in zip(args[:4], in_dims[:4], strict=True)]
-        rows.append(_operator(*picked, program, reverse, stream, start, engine))
-    return [torch.stack(column) for column in zip(*rows, strict=True)], [0] * len(rows[0])
+        return tuple([x.unflatten(axis, (size, -1)) for x, axis in zip(outputs, axes, strict=True)]), axes
+    rows = [
+        run(call, [x if d is None else x.select(d, k) for x, d in zip(operands, dims, strict=True)])
+        for k in range(size)
+    ]
+    return tuple([torch.stack(column) for column in zip(*rows, strict=True)]), [0] * len(rows[0])
 
 
 def _fold(x: Tensor, dim: int | None, size: int, axis: int) -> Tensor:
@@ -213,22 +227,7 @@ def _fold(x: Tensor, dim: int | None, size: int, axis: int) -> Tensor:
     return moved.flatten(axis, axis + 1)
 
 
-def _pick(value: Any, dims: Any, k: int) -> Any:
-    if isinstance(value, list):
-        return [_pick(x, d, k) for x, d in zip(value, dims, strict=True)]
-    return value if value is None or dims is None else value.select(dims, k)
-
-
 # --- the way in
-
-
-def is_plain(operands: Sequence[Tensor]) -> bool:
-    """Whether these are ordinary tensors in eager mode, so that nothing needs the dispatcher."""
-    return (
-        torch._C._functorch.maybe_current_level() is None
-        and torch._C._len_torch_dispatch_stack() == 0
-        and all(type(x) in (Tensor, torch.nn.Parameter) for x in operands)
-    )
 
 
 def apply_call(call: RecurrenceCall, operands: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -239,9 +238,33 @@ def apply_call(call: RecurrenceCall, operands: Sequence[Tensor]) -> tuple[Tensor
     if plain and not may_differentiate(operands):
         with torch.no_grad():
             return _run_flat(call, operands)
+    if not plain:
+        if torch._C._get_tracing_state() is not None or _functionalizes():
+            return _through_operator(call, operands)  # which know operators, and no autograd.Function
+        if is_legacy_batched(operands):
+            return _over_legacy_batch(call, operands)
     apply: Any = _Recurrence.apply_plain if plain else _Recurrence.apply
     result: tuple[Tensor, ...] = apply(call, plain, *operands)
     return result
+
+
+def _functionalizes() -> bool:
+    level = torch._C._functorch.peek_interpreter_stack()
+    return level is not None and level.key() == torch._C._functorch.TransformType.Functionalize
+
+
+def _over_legacy_batch(call: RecurrenceCall, operands: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """A call on batches of the vmap before torch.func, which runs no operator but torch's own."""
+    level = torch._C._vmapmode_increment_nesting() - 1
+    torch._C._vmapmode_decrement_nesting()
+    dims = [0 if is_legacy_batched([x]) else None for x in operands]
+    taken = [
+        x if d is None else torch._remove_batch_dim(x, level, 0, 0)
+        for x, d in zip(operands, dims, strict=True)
+    ]
+    size = next(x.shape[0] for x, d in zip(taken, dims, strict=True) if d == 0)
+    outputs, axes = _mapped(apply_call, call, taken, dims, size)
+    return tuple([torch._add_batch_dim(x, axis, level) for x, axis in zip(outputs, axes, strict=True)])
 
 
 def carries_tangents(operands: Sequence[Tensor]) -> bool:
@@ -304,16 +327,20 @@ def recurrence(
     """
     operands = [*inputs, *states, *tensors]
     if prepared is not None:
-        if torch.compiler.is_compiling() or not is_plain(operands) or may_differentiate(operands):
+        if (
+            is_traced()
+            or may_differentiate(operands)
+            or not (is_plain(operands) or is_plain(operands := resolved(operands)))
+        ):
             raise EngineError(
-                "weights: a prepared module computes outputs alone, in eager mode; for derivatives, torch.func or "
-                "torch.compile use the original module, or detach the input"
+                "weights: a prepared module computes outputs alone, in eager mode; for derivatives, torch.func, "
+                "torch.compile, torch.export or torch.jit.trace use the original module, or detach the input"
             )
         call = RecurrenceCall(program, reverse, stream, start, "native", seed is not None)
         operands += [] if seed is None else [seed]
         with torch.no_grad():
             return call.result(_run_flat(call, operands, prepared=prepared))
-    if may_differentiate(operands):
-        program = recorded(program)
+    if may_differentiate(operands) or torch._C._get_tracing_state() is not None:
+        program = recorded(program)  # a trace may be differentiated later
     call = RecurrenceCall(program, reverse, stream, start, engine, seed is not None)
     return call.result(apply_call(call, [*operands, *([] if seed is None else [seed])]))

@@ -60,6 +60,11 @@ def run_stack(call: StackCall) -> StackResult:
         else:
             layer_inputs = (output,)
     states = tuple(torch.stack(listed) for listed in finals)
+    graded = output.requires_grad or torch._C._get_tracing_state() is not None
+    if output is outputs[0] and graded and not torch.compiler.is_compiling():
+        output = (
+            output.clone()
+        )  # the user may change it in place; the backward pass reads the one of the engine
     return StackResult(output, states, tuple(trace) if call.return_gates else None)
 
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from gatewise.engines import native
 from gatewise.engines.derivatives import Derivative, Tangent
 from gatewise.engines.flat import RecurrenceCall, RecurrenceResult, sequence_names
-from gatewise.engines.operators import apply_call, is_plain, may_differentiate, unshared
+from gatewise.engines.operators import apply_call, may_differentiate, unshared
+from gatewise.engines.plain import is_plain
 from gatewise.spec.derivative import recorded
 
 __all__ = ["can_run_together", "run_together"]
@@ -111,7 +112,7 @@ class _Together(torch.autograd.Function):
         derivatives = [
             Derivative.of(*each, again) for each in zip(calls, operands, kept, given, needed, strict=True)
         ]
-        if again:
+        if again or not is_plain([x for d in derivatives for x in d.operands]):
             results = [apply_call(d.call, d.operands) for d in derivatives]
         else:
             results = _run([d.call for d in derivatives], [d.operands for d in derivatives])

@@ -260,7 +260,9 @@ def _power(
 ) -> None:
     like = chain.begun[0][0]
     generator = torch.Generator().manual_seed(0)
-    start = torch.randn(chain.rows, chain.copies, chain.width, generator=generator, dtype=torch.float64)
+    start = torch.randn(
+        chain.rows, chain.copies, chain.width, generator=generator, dtype=torch.float64, device="cpu"
+    )
     u = _orthonormal(start.to(like))
     for k, lag in enumerate(lags):
         pieces = [piece for piece in chain.pieces if chain.bounds[piece] >= chain.steps - lag]

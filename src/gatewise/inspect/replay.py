@@ -210,7 +210,7 @@ def _log_reach(tap: Tap) -> np.ndarray:
     probe = rows_of(tap, rows, _PROBES)
     generator = torch.Generator().manual_seed(0)
     width = sum(state.shape[-1] for state in probe.states)
-    u = torch.randn(len(rows) * _PROBES, width, generator=generator, dtype=torch.float64)
+    u = torch.randn(len(rows) * _PROBES, width, generator=generator, dtype=torch.float64, device="cpu")
     u = (u / u.norm(dim=-1, keepdim=True)).to(probe.states[0])
     with torch.enable_grad():
         ended = run_again(probe, probe.inputs).states

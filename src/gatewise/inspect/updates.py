@@ -76,7 +76,11 @@ class Updates:
             norms = [self._norms[p] for p in parameters if p in self._norms]
             if norms:
                 found[group] = float(torch.stack(norms).norm()) / scale
-        total = float(torch.tensor(list(found.values()), dtype=torch.float64).norm()) if found else None
+        total = (
+            float(torch.tensor(list(found.values()), dtype=torch.float64, device="cpu").norm())
+            if found
+            else None
+        )
         return total, found
 
     def ratios(self) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from gatewise.engines import WEIGHT_FORMATS, PreparedLayer, may_prepare
-from gatewise.errors import ArgumentError, ArgumentTypeError
+from gatewise.errors import ArgumentError, ArgumentTypeError, EngineError
 from gatewise.nn.arguments import no_type_check
 
 __all__ = ["Preparable", "prepare"]
@@ -77,6 +77,17 @@ class Preparable:
                 f"module: expected engine='auto' where weights are prepared, got engine={self.engine!r}"
             )
         self._prepared = tuple(PreparedLayer(row, weights) for row in self._tensors(None))
+
+    def __prepare_scriptable__(self) -> None:
+        """What torch.jit.script asks for; it reads Python's text, which engines are not written for.
+
+        Raises:
+            EngineError: Always, saying what to use.
+        """
+        raise EngineError(
+            f"torch.jit.script: expected a module whose Python text it can compile, got a {type(self).__name__}; use "
+            "torch.export.export(module, ...), which keeps batch and time free, or torch.jit.trace"
+        )
 
     def train(self: Any, mode: bool = True) -> Any:
         """Sets training or inference mode, as torch does; a prepared layer stays in inference mode."""

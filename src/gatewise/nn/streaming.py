@@ -113,8 +113,6 @@ def _by_layers(
         output, new = engine_step(module.program, inputs, own, tensors[layer], module.engine)
         inputs = (output,)
         news.append(new)
-    if len(news) == 1:
-        return output, tuple([s.unsqueeze(0) for s in news[0]])
     return output, tuple([torch.stack(rows) for rows in zip(*news, strict=True)])
 
 

@@ -65,7 +65,7 @@ def clip_gradients(parameters: list[nn.Parameter], most: float | int | None) -> 
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not gradients:
-        return torch.zeros(())
+        return torch.zeros((), device="cpu")
     norm = nn.utils.get_total_norm(gradients, foreach=True)
     # On the CPU the norm is at hand, and most steps need no scaling; elsewhere, looking would stall.
     if most is not None and (norm.device.type != "cpu" or not norm.item() <= most):

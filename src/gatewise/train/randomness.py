@@ -49,14 +49,18 @@ class Randomness:
         python = random.getstate()
         if everything or python != self._python_start:
             gauss = -1.0 if python[2] is None else float(python[2])
-            tensors["python"] = torch.tensor(python[1], dtype=torch.int64)
-            tensors["python_gauss"] = torch.tensor([python[2] is not None, gauss], dtype=torch.float64)
+            tensors["python"] = torch.tensor(python[1], dtype=torch.int64, device="cpu")
+            tensors["python_gauss"] = torch.tensor(
+                [python[2] is not None, gauss], dtype=torch.float64, device="cpu"
+            )
         numbers = _numpy_state()
         if everything or not _equal(numbers, self._numpy_start):
             tensors["numpy"] = torch.tensor(
-                [*numbers["words"].tolist(), numbers["position"]], dtype=torch.int64
+                [*numbers["words"].tolist(), numbers["position"]], dtype=torch.int64, device="cpu"
             )
-            tensors["numpy_gauss"] = torch.tensor([numbers["has"], numbers["gauss"]], dtype=torch.float64)
+            tensors["numpy_gauss"] = torch.tensor(
+                [numbers["has"], numbers["gauss"]], dtype=torch.float64, device="cpu"
+            )
         return tensors
 
     def restore(self, tensors: dict[str, Tensor]) -> None:

@@ -221,7 +221,7 @@ def as_lengths(lengths: object, batch: int, time: int, device: torch.device) -> 
             )
         if any(not 0 <= n <= time for n in numbers):
             wrong("lengths", f"numbers of steps in [0, {time}]", f"{numbers[:8]}", remedy)
-        lengths = torch.tensor(numbers, dtype=torch.int64)
+        lengths = torch.tensor(numbers, dtype=torch.int64, device="cpu")
     elif lengths.dtype.is_floating_point or lengths.dtype.is_complex or lengths.dtype == torch.bool:
         raise ArgumentTypeError(
             f"lengths: expected integers, got {lengths.dtype}; convert with .to(torch.int64)"

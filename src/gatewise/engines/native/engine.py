@@ -19,6 +19,7 @@ from gatewise.spec.program import Program
 __all__ = ["can_run", "run", "run_together"]
 
 _FIT = (*BYTES, torch.bool)
+_CPU = torch.device("cpu")
 
 
 def can_run(
@@ -79,11 +80,11 @@ def _start(
     values: dict[str, Any] = {
         "input": inputs, "initial": states, "static": static, "bias": biases, "const": plan.constants,
         "value": outer.front(inputs, tensors, static, steps, rows, seed, stream, start),
-        "panel": [torch.empty((steps, rows, width), dtype=dtype) for width in plan.panel_widths],
-        "total": {node: torch.zeros((rows, width), dtype=dtype) for node, width in plan.totals},
-        "final": [torch.empty((rows, width), dtype=dtype) for width in plan.state_widths],
+        "panel": [torch.empty((steps, rows, width), dtype=dtype, device=_CPU) for width in plan.panel_widths],
+        "total": {node: torch.zeros((rows, width), dtype=dtype, device=_CPU) for node, width in plan.totals},
+        "final": [torch.empty((rows, width), dtype=dtype, device=_CPU) for width in plan.state_widths],
         "sequence": {
-            node: torch.empty((steps, rows, width), dtype=kind) for node, width, kind in plan.sequences
+            node: torch.empty((steps, rows, width), dtype=kind, device=_CPU) for node, width, kind in plan.sequences
         },
     }  # fmt: skip
     job = Job(plan, values, tensors, steps, rows, start, number, stream, reverse, packed)

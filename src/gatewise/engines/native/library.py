@@ -79,8 +79,13 @@ _forked = False
 
 
 def _after_fork() -> None:
+    """A forked child computes with one thread: the parent's pool is not there, and whoever waits for it hangs.
+
+    That holds for torch's own products and sums around the kernel, and in every backward pass, as well.
+    """
     global _forked
     _forked = True
+    torch.set_num_threads(1)
 
 
 if hasattr(os, "register_at_fork"):

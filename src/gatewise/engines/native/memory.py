@@ -14,6 +14,7 @@ from gatewise.engines.native.build import Kernel, build
 from gatewise.engines.native.library import Call, Library, loaded, reason_absent, threads
 from gatewise.engines.native.outer import Outer
 from gatewise.engines.native.parts import parts
+from gatewise.engines.plain import placed
 from gatewise.engines.sizes import sizes_of
 from gatewise.spec.program import Program, bind
 
@@ -44,7 +45,7 @@ class Plan:
             sum(bind(program.nodes[i].width, sizes) for i in group) for group in self.kernel.panels
         ]
         self.constants = {
-            source.number: torch.full((1,), source.number, dtype=self.dtype)
+            source.number: torch.full((1,), source.number, dtype=self.dtype, device="cpu")
             for source in self.kernel.sources if source.kind == "const"
         }  # fmt: skip
         self.library = _library()
@@ -77,10 +78,12 @@ class Plan:
         listed: list[int] = []
         for position in self.kernel.weights:
             matrix = tensors[position]
-            if not matrix.is_contiguous() or matrix.data_ptr() % self.element:
-                matrix = matrix.clone(memory_format=torch.contiguous_format)
+            address = matrix.data_ptr()
+            if not matrix.is_contiguous() or address % self.element or not address:
+                matrix = placed(matrix.contiguous())
                 kept.append(matrix)
-            listed += (matrix.data_ptr(), matrix.shape[1], matrix.numel())
+                address = matrix.data_ptr()
+            listed += (address, matrix.shape[1], matrix.numel())
         return array("q", listed)
 
     def pack(self, tensors: Sequence[Tensor], weight_format: int) -> Tensor:
@@ -88,7 +91,7 @@ class Plan:
         size = ctypes.c_int64()
         library, kept = self.library, list[Tensor]()
         library.check(library.handle.gatewise_prepared_size(self.handle, weight_format, ctypes.byref(size)))
-        memory = torch.empty(size.value, dtype=torch.uint8)
+        memory = torch.empty(size.value, dtype=torch.uint8, device="cpu")
         weights = self.matrices(tensors, kept)
         code = library.handle.gatewise_prepare(
             self.handle, weights.buffer_info()[0], weight_format, memory.data_ptr(), size.value
@@ -123,14 +126,16 @@ class Job:
         element = plan.element
         for kind, index, column, width, unit, per_step in plan.layout:
             tensor = values[kind][index]
-            if tensor.data_ptr() % element and tensor.dtype is plan.dtype:
-                tensor = tensor.clone()  # from a buffer of bytes, for instance
+            address = tensor.data_ptr()
+            if not address or (address % element and tensor.dtype is plan.dtype):
+                tensor = placed(tensor)
                 self.kept.append(tensor)
+                address = tensor.data_ptr()
             if tensor.is_contiguous():
                 # The usual case, without asking for strides.
                 whole = tensor.shape[-1] if tensor.dim() > 1 else 0
                 step = rows * whole if per_step else 0
-                described += (tensor.data_ptr() + column * element, step, whole, tensor.numel() - column)
+                described += (address + column * element, step, whole, tensor.numel() - column)
                 continue
             tensor = _walkable(tensor, unit)
             self.kept.append(tensor)

@@ -110,10 +110,10 @@ class Outer:
         for index in self.parts.static:
             node = self.program.nodes[index]
             if node.op == "const":
-                values[index] = torch.full((), float(node.attribute), dtype=dtype)  # type: ignore[arg-type]
+                values[index] = torch.full((), float(node.attribute), dtype=dtype, device="cpu")  # type: ignore[arg-type]
             elif node.op == "inverse_width":
                 width = node.attribute if isinstance(node.attribute, str) else int(node.attribute)  # type: ignore[arg-type]
-                values[index] = torch.full((), 1.0 / bind(width, self.sizes), dtype=dtype)
+                values[index] = torch.full((), 1.0 / bind(width, self.sizes), dtype=dtype, device="cpu")
             elif node.op == "param":
                 values[index] = self._part(tensors, str(node.attribute))
             else:
@@ -207,7 +207,10 @@ class Outer:
         def full(index: int) -> Tensor:
             if index in totals:
                 return totals[index].unsqueeze(0)  # already added up over time
-            return values[index].expand(steps, rows, bind(program.nodes[index].width, self.sizes))
+            value, shape = values[index], (steps, rows, bind(program.nodes[index].width, self.sizes))
+            return (
+                value if value.shape == shape else value.expand(shape)
+            )  # a view could not be changed in place
 
         given = [] if program.output is None else [("output", program.output)]
         given += [(f"emit:{name}", node) for name, node in program.emits]

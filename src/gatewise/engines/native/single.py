@@ -15,13 +15,13 @@ from torch.autograd import forward_ad
 from gatewise.engines.native.library import Call, reason_absent, threads
 from gatewise.engines.native.memory import BYTES, Plan, plan_of
 from gatewise.engines.native.prepared import PreparedLayer
+from gatewise.engines.plain import is_plain, placed
 from gatewise.spec.program import Program
 
 __all__ = ["MOST_ROWS", "Single", "can_step", "step"]
 
 MOST_ROWS = 5
 """More rows than these are packed in each call, so that torch's product is the faster one for a single step."""
-_PLAIN = (Tensor, torch.nn.Parameter)
 _MOVING = ("input", "initial", "final", "sequence")
 
 
@@ -121,15 +121,18 @@ def can_step(
         return False
     if not prepared and x.shape[0] > MOST_ROWS:
         return False
-    if torch._C._functorch.maybe_current_level() is not None or torch._C._len_torch_dispatch_stack():
-        return False
     if forward_ad._current_level >= 0:
         return False
-    graded = torch.is_grad_enabled()
-    for tensors in (inputs, states, *layers):
-        for tensor in tensors:
-            if type(tensor) not in _PLAIN or (graded and tensor.requires_grad) or tensor.dtype not in BYTES:
-                return False
+    tensors = [*inputs, *states]
+    if not prepared:  # whose weights were looked at when they were packed
+        for layer in layers:
+            tensors += layer
+    if not is_plain(tensors):
+        return False
+    dtype, graded = x.dtype, torch.is_grad_enabled()
+    for tensor in tensors:  # noqa: SIM110 (quicker than a generator)
+        if tensor.dtype is not dtype or (graded and tensor.requires_grad):
+            return False
     return True
 
 
@@ -143,7 +146,13 @@ def step(
     """
     streams = [x.contiguous() for x in inputs]
     states = [x.contiguous() for x in states]
+    given, before = [x.data_ptr() for x in streams], [x.data_ptr() for x in states]
+    element = BYTES[streams[0].dtype]
+    for address in (*given, *before):
+        if not address or address % element:
+            return step(program, [placed(x) for x in streams], [placed(x) for x in states], layers, prepared)
     new = tuple([torch.empty_like(x) for x in states])
+    after = [x.data_ptr() for x in new]
     rows = streams[0].shape[0]
     own_states = states if len(layers) == 1 else None
     for k, tensors in enumerate(layers):
@@ -157,13 +166,13 @@ def step(
         except IndexError:
             single = Single(plan, rows)
         offsets = [k * rows * width * plan.element for width in plan.state_widths]
-        output = torch.empty((rows, plan.output_width), dtype=plan.dtype)
+        output = streams[0].new_empty((rows, plan.output_width))
         single.run(
-            [x.data_ptr() for x in streams],
-            [x.data_ptr() + at for x, at in zip(states, offsets, strict=True)],
-            [x.data_ptr() + at for x, at in zip(new, offsets, strict=True)],
+            given,
+            [address + at for address, at in zip(before, offsets, strict=True)],
+            [address + at for address, at in zip(after, offsets, strict=True)],
             output.data_ptr(), streams, tensors, None if prepared is None else prepared[k],
         )  # fmt: skip
         idle.append(single)
-        streams = [output]
+        streams, given = [output], [output.data_ptr()]
     return streams[0], new

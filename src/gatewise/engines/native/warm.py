@@ -13,6 +13,7 @@ from gatewise.engines.native.library import threads
 from gatewise.engines.native.memory import Plan, plan_of
 from gatewise.engines.native.prepared import PreparedLayer
 from gatewise.engines.native.single import Single
+from gatewise.engines.plain import is_plain
 from gatewise.spec.program import Program
 
 __all__ = ["WarmStep", "warm_step"]
@@ -54,7 +55,8 @@ class WarmStep:
         prepared: Sequence[PreparedLayer],
     ) -> None:
         self.plans, self.layers, self.prepared = plans, layers, prepared
-        self.dtype, self.shape, self.state_shapes = x.dtype, x.shape, [state.shape for state in states]
+        self.dtype, self.size = x.dtype, plans[0].element
+        self.shape, self.state_shapes = x.shape, [state.shape for state in states]
         self.output = x.new_empty(x.shape[0], plans[-1].output_width)
         self.idle: list[list[_Bound]] = []  # those that no thread is using
 
@@ -63,6 +65,10 @@ class WarmStep:
         states = (state,) if type(state) is Tensor else state
         if not self._serves(x, states):
             return None
+        address, before = x.data_ptr(), [one.data_ptr() for one in states]
+        for place in (address, *before):
+            if not place or place % self.size:
+                return None
         try:
             bound = self.idle.pop()
         except IndexError:
@@ -70,8 +76,7 @@ class WarmStep:
         # Allocated like another tensor: less than half the time of one from a shape.
         new = tuple([torch.empty_like(one) for one in states])
         output = torch.empty_like(self.output)
-        before, after = [one.data_ptr() for one in states], [one.data_ptr() for one in new]
-        address = x.data_ptr()
+        after = [one.data_ptr() for one in new]
         for layer in bound[:-1]:
             layer.run(address, before, after, layer.between.data_ptr())
             address = layer.between.data_ptr()
@@ -80,15 +85,17 @@ class WarmStep:
         return output, new
 
     def _serves(self, x: Tensor, states: Any) -> bool:
-        if type(x) is not Tensor or not isinstance(states, tuple) or len(states) != len(self.state_shapes):
-            return False
-        if torch._C._functorch.maybe_current_level() is not None or torch._C._len_torch_dispatch_stack():
+        if (
+            not isinstance(states, tuple)
+            or len(states) != len(self.state_shapes)
+            or not is_plain((x, *states))
+        ):
             return False
         if forward_ad._current_level >= 0:
             return False
         graded = torch.is_grad_enabled()
         for tensor, shape in zip((x, *states), (self.shape, *self.state_shapes), strict=True):
-            if type(tensor) is not Tensor or tensor.shape != shape or tensor.dtype is not self.dtype:
+            if tensor.shape != shape or tensor.dtype is not self.dtype:
                 return False
             if not tensor.is_cpu or not tensor.is_contiguous() or (graded and tensor.requires_grad):
                 return False
@@ -117,7 +124,7 @@ class _Bound:
         single.fix(streams, tensors, prepared)
         self.buffers, self.call, self.prepared = single.buffers, single.call, prepared
         self.kept = single  # what the descriptors point into
-        self.between = torch.empty((single.rows, plan.output_width), dtype=plan.dtype)
+        self.between = torch.empty((single.rows, plan.output_width), dtype=plan.dtype, device="cpu")
         self.inputs = [place for place, _ in single.moving["input"]]
         self.outputs = [place for place, _ in single.moving["sequence"]]
         sizes = [layer * single.rows * width * plan.element for width in plan.state_widths]
