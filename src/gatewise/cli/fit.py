@@ -244,10 +244,10 @@ def classify(
     The sequences to test on are drawn before fitting, whole groups together. An interrupted run goes on where it
     stopped when the same command is given again.
     """
-    from gatewise.cli.fit_classify import ClassifyColumns, fit_classify
-
     if not 0 < test_share < 1:
         raise ArgumentError(f"--test-share: a number above 0 and below 1 is expected, came {test_share}")
+    from gatewise.cli.fit_classify import ClassifyColumns, fit_classify
+
     parameters = {
         "output": "step" if each_step else "sequence", "missing": missing, "unseen": unseen, "scaling": scaling,
         "class_weight": "balanced" if balanced else None, "cell": cell, "architecture": architecture,

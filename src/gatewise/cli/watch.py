@@ -25,7 +25,8 @@ gatewise watch runs/machine rows.csv --once --json > alarms.jsonl
 def watch(
     model: Annotated[Path, typer.Argument(help="A detector's folder.")],
     file: Annotated[
-        Path | None, typer.Argument(help="A CSV file that may grow [dim](standard input)[/].")
+        Path | None,
+        typer.Argument(help="A CSV file that may grow; - is standard input [dim](standard input)[/]."),
     ] = None,
     state: Annotated[
         Path | None,
@@ -67,7 +68,7 @@ def watch(
         identity=identity,
         stamp=stamp,
     )
-    interrupted = running.run(file, once=once)
+    interrupted = running.run(None if str(file) == "-" else file, once=once)
     refused = f", {running.refused:,} lines left out" if running.refused else ""
     say(f"{running.rows:,} rows, {running.alarms:,} alarms{refused}")
     if interrupted:
