@@ -79,3 +79,20 @@ def test_cells_list_is_cells(monkeypatch, capsys) -> None:
     assert call(monkeypatch, "cells", "list") == 0
     assert capsys.readouterr().out == bare
     assert "lstm" in bare
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (("--hidden-size", "0"), "--hidden-size: at least 1 is expected, came 0"),
+        (("--num-layers", "-1"), "--num-layers: at least 1 is expected, came -1"),
+        (("--cell", "lstn"), "did you mean lstm"),
+        (("--out", __file__), "is a file; name a folder"),
+    ],
+)
+@pytest.mark.parametrize(
+    "kind", ["forecast", "classify", "anomaly", "tag", "classify-text", "lm", "translate"]
+)
+def test_a_wrong_option_is_named_before_the_data_are_read(monkeypatch, capsys, kind, wrong, words) -> None:
+    assert call(monkeypatch, "fit", kind, "nowhere.csv", "--out", "never", *wrong) == 2
+    assert words in capsys.readouterr().err.replace("\n", " ")

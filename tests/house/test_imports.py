@@ -50,6 +50,11 @@ def command(*arguments: str) -> str:
         command("fit", "forecast", "x.csv", "--horizn", "3"),
         command("fit", "forecast", "x.csv", "--horizon", "three", "--out", "never"),
         command("fit", "classify", "x.csv", "--out", "never", "--test-share", "2"),
+        *(
+            command("fit", kind, "x.csv", "--out", "never", *wrong)
+            for kind in ("forecast", "tag")
+            for wrong in (("--hidden-size", "0"), ("--cell", "lstn"), ("--out", __file__))
+        ),
         command("predct", "x"),
     ],
 )
