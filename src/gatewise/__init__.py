@@ -16,7 +16,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gatewise import cells, data, decode, engines, errors, nn, spec, store, tasks, train
+    from gatewise import (
+        bench,
+        cells,
+        compare,
+        data,
+        decode,
+        engines,
+        errors,
+        explorer,
+        inspect,
+        nn,
+        report,
+        spec,
+        store,
+        tasks,
+        train,
+    )
     from gatewise.nn import explain
     from gatewise.spec import cell
     from gatewise.tasks import (
@@ -47,7 +63,11 @@ _FROM: dict[str, str] = {
     "explain": "gatewise.nn",
     "load": "gatewise.tasks",
 }
-_SUBPACKAGES = ("cells", "data", "decode", "engines", "errors", "nn", "spec", "store", "tasks", "train")
+# All but the command line, which nobody imports.
+_SUBPACKAGES = (
+    "bench", "cells", "compare", "data", "decode", "engines", "errors", "explorer", "inspect", "nn", "report", "spec",
+    "store", "tasks", "train",
+)  # fmt: skip
 
 __all__ = [
     "AnomalyDetector",
@@ -59,15 +79,20 @@ __all__ = [
     "TextClassifier",
     "Translator",
     "__version__",
+    "bench",
     "cell",
     "cells",
+    "compare",
     "data",
     "decode",
     "engines",
     "errors",
     "explain",
+    "explorer",
+    "inspect",
     "load",
     "nn",
+    "report",
     "spec",
     "store",
     "tasks",

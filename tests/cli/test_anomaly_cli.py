@@ -19,7 +19,15 @@ from gatewise.tasks import AnomalyDetector
 from tests.cli.calling import call
 
 FAST = ["--hidden-size", "4", "--max-epochs", "2", "--lookback", "16"]
-FILES = ["card.md", "config.json", "metrics.json", "model.safetensors", "report.html", "run.json"]
+FILES = [
+    "card.md",
+    "config.json",
+    "metrics.json",
+    "model.safetensors",
+    "reading.json",
+    "report.html",
+    "run.json",
+]
 SPIKES = (320, 360)
 
 

@@ -21,6 +21,7 @@ FILES = [
     "confusion.png",
     "metrics.json",
     "model.safetensors",
+    "reading.json",
     "report.html",
     "run.json",
 ]

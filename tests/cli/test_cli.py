@@ -23,6 +23,7 @@ FILES = [
     "forecast.png",
     "metrics.json",
     "model.safetensors",
+    "reading.json",
     "report.html",
     "run.json",
 ]

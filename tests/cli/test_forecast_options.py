@@ -181,3 +181,20 @@ def test_errors_are_one_message_and_leave_no_folder(options, words, folder, monk
     assert call(monkeypatch, *arguments) == 2
     assert words in re.sub(r"\s+", " ", capsys.readouterr().err)
     assert not out.exists()
+
+
+def test_the_folder_remembers_the_columns(model, folder, monkeypatch, capfd) -> None:
+    """Said once to fit, the columns are not said again to predict, evaluate, inspect or update."""
+    known = ["--future", folder / "future.csv"]
+    assert call(monkeypatch, "predict", model, folder / "sales.csv", *known, *COLUMNS) == 0
+    said = capfd.readouterr().out
+    assert call(monkeypatch, "predict", model, folder / "sales.csv", *known) == 0
+    assert capfd.readouterr().out == said
+    assert call(monkeypatch, "evaluate", model, folder / "sales.csv") == 0
+    other = folder / "updated"
+    assert call(monkeypatch, "update", model, folder / "later.csv", "--out", other) == 0
+    assert (other / "reading.json").read_bytes() == (model / "reading.json").read_bytes()
+    capfd.readouterr()
+    # What is said goes before what is remembered.
+    assert call(monkeypatch, "predict", model, folder / "sales.csv", *known, "--target", "sould") == 2
+    assert "--target" in capfd.readouterr().err

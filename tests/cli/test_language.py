@@ -15,7 +15,7 @@ from tests.tasks.language.corpus import text
 FAST = ["--hidden-size", "12", "--num-layers", "1", "--max-epochs", "2", "--batch-size", "4"]
 FILES = [
     "baseline.safetensors", "card.md", "config.json", "metrics.json", "model.safetensors", "perplexity.png",
-    "report.html", "run.json", "samples.txt",
+    "reading.json", "report.html", "run.json", "samples.txt",
 ]  # fmt: skip
 
 

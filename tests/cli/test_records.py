@@ -14,7 +14,15 @@ from gatewise.data import read_table
 from gatewise.tasks.recipes import RecordDetector
 from tests.cli.calling import call
 
-FILES = ["card.md", "config.json", "metrics.json", "model.safetensors", "report.html", "run.json"]
+FILES = [
+    "card.md",
+    "config.json",
+    "metrics.json",
+    "model.safetensors",
+    "reading.json",
+    "report.html",
+    "run.json",
+]
 COLUMNS = [
     "--entity",
     "host",

@@ -20,6 +20,7 @@ FILES = [
     "confusion.png",
     "metrics.json",
     "model.safetensors",
+    "reading.json",
     "report.html",
     "run.json",
 ]
@@ -116,3 +117,40 @@ def test_a_plain_text_is_taken_for_one_sentence_and_refused(folder, monkeypatch,
 def test_options_of_other_models_are_refused(model, folder, monkeypatch, capsys) -> None:
     assert call(monkeypatch, "predict", model, folder / "test.conll", "--horizon", "3") == 2
     assert "--horizon: a model of kind tagger" in capsys.readouterr().err
+
+
+def test_the_folder_remembers_the_columns(folder, monkeypatch) -> None:
+    """What fit was told about columns is not said again; what is said goes before it."""
+    train, held = sentences(30), sentences(8, seed=1)
+    for name, given in (("turned", train), ("held", held)):
+        rows = [
+            "".join(f"x {tag} {word} O\n" for word, tag in zip(*pair, strict=True))
+            for pair in zip(given.tokens, given.tags or [], strict=True)
+        ]
+        (folder / f"{name}.conll").write_text("\n".join(rows), encoding="utf-8")
+    out = folder / "runs" / "columns"
+    told = ("--word-column", "2", "--tag-column", "1")
+    fitted = (
+        "fit",
+        "tag",
+        folder / "turned.conll",
+        "--test",
+        folder / "held.conll",
+        "--out",
+        out,
+        *told,
+        *FAST,
+    )
+    assert call(monkeypatch, *fitted) == 0
+    tagged, numbers = folder / "columns.conll", folder / "columns.json"
+    assert call(monkeypatch, "predict", out, folder / "held.conll", "--out", tagged) == 0
+    assert read_columns(tagged).tokens == held.tokens
+    assert call(monkeypatch, "evaluate", out, folder / "held.conll", "--out", numbers) == 0
+    own = json.loads((out / "metrics.json").read_text())
+    assert json.loads(numbers.read_text())["scores"] == own["scores"]
+    assert (
+        call(monkeypatch, "predict", out, folder / "held.conll", "--out", tagged, "--word-column", "0") == 0
+    )
+    assert read_columns(tagged).tokens == [["x"] * len(one) for one in held.tokens]
+    (out / "reading.json").write_text('{"word-column": [1]}')
+    assert call(monkeypatch, "predict", out, folder / "held.conll") == 2

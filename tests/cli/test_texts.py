@@ -23,6 +23,7 @@ FILES = [
     "config.json",
     "metrics.json",
     "model.safetensors",
+    "reading.json",
     "report.html",
     "run.json",
 ]

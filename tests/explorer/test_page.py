@@ -195,3 +195,39 @@ def test_the_first_call_on_a_sequence_is_recorded_and_ends_the_run() -> None:
 def test_what_cannot_be_is_refused_in_words(call, error, words: str) -> None:
     with pytest.raises(error, match=words):
         call()
+
+
+def test_the_default_wave_shows_something_at_its_first_step(node) -> None:
+    subject = explorer.of_cell("lstm")
+    assert node("INPUTS.wave.at(0)") == 0.5  # sin(2 pi / 12)
+    first = node("Object.values(Object.values(new Model(documents[0]).given)[0][0])", [subject])
+    assert first == [0.5] * len(first)
+    assert first
+
+
+FIELD = """
+const page = (typed, bounds, held) => {
+  const events = {}, field = { value: typed, get valueAsNumber() { return parseFloat(this.value); },
+    addEventListener: (name, then) => { events[name] = then; } };
+  const told = { textContent: "" }, model = { held };
+  numberField(field, { ...bounds, told, get: () => model.held, set: (value) => { model.held = value; } });
+  events.input();
+  events.change();
+  return [model.held, field.value, told.textContent];
+};
+"""
+
+
+@pytest.mark.parametrize(
+    ("typed", "bounds", "expected"),
+    [
+        ("999", "{ min: 1, max: 24, whole: true }", [24, "24", "1 to 24: 24 is taken."]),
+        ("0", "{ min: 1, max: 24, whole: true }", [1, "1", "1 to 24: 1 is taken."]),
+        ("-7", "{ min: 0.05, max: 3 }", [0.05, "0.05", "0.05 to 3: 0.05 is taken."]),
+        ("2.6", "{ min: 1, max: 24, whole: true }", [3, "3", "1 to 24: 3 is taken."]),
+        ("", "{ min: 1, max: 24, whole: true }", [12, "12", "1 to 24: 12 is taken."]),
+        ("5", "{ min: 1, max: 24, whole: true }", [5, "5", ""]),
+    ],
+)
+def test_a_number_field_keeps_to_its_bounds_and_says_so(node, typed: str, bounds: str, expected) -> None:
+    assert node(f'page("{typed}", {bounds}, 12)', body=FIELD) == expected

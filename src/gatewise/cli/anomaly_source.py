@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from gatewise.cli.reading import Kept
 from gatewise.data import read_table
 from gatewise.data.frames import ID, TIME
 from gatewise.errors import DataError
@@ -61,6 +62,8 @@ def open_rows(
         DataError: a file or column is not there, or labels cannot be read.
     """
     table = read_table(data)
+    if isinstance(ignore, Kept):
+        ignore = tuple(name for name in ignore if name in table.column_names)
     for option, wanted in (("ignore", ignore), ("channels", tuple(_split(channels)))):
         for name in wanted:
             _need(table, name, f"--{option}", data)

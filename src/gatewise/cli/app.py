@@ -22,7 +22,7 @@ from gatewise.cli import (
     update,
     watch,
 )
-from gatewise.cli.console import errors, fail
+from gatewise.cli.console import any_console, errors, fail
 from gatewise.errors import GatewiseError
 
 __all__ = ["app", "main"]
@@ -68,21 +68,41 @@ def options(
     errors.debug = debug
 
 
-def main() -> None:
-    """Run the command line; an error that Gatewise raises on purpose ends it with one message and code 2."""
+def _run() -> None:
+    """The command, and what it printed: an error in writing it is told here and not while Python ends."""
     try:
         app()
+    except SystemExit:
+        sys.stdout.flush()
+        raise
+
+
+def main() -> None:
+    """Run the command line; an error that Gatewise raises on purpose ends it with one message and code 2."""
+    any_console()
+    try:
+        _run()
     except GatewiseError as error:
         if errors.debug:
             raise
         fail(str(error))
     except BrokenPipeError:
-        # The reader of our output is gone (`| head`); what is left to flush goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output is gone (`| head`).
+        _forget_output()
         sys.exit(141)
     except OSError as error:
         if errors.debug:
             raise
-        fail(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+        place = f": {error.filename}" if error.filename else ""
+        _forget_output()
+        fail(f"{error.strerror or error}{place}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _forget_output() -> None:
+    """What is left to flush goes nowhere where it cannot be written, so that Python can end in silence."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

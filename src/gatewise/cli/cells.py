@@ -29,8 +29,13 @@ gatewise cells show lstm
 @no_type_check
 def listing(context: typer.Context) -> None:
     """List the recurrent cells, or show one with its equations."""
-    if context.invoked_subcommand is not None:
-        return
+    if context.invoked_subcommand is None:
+        list_cells()
+
+
+@app.command("list", epilog=EXAMPLES)
+def list_cells() -> None:
+    """List the recurrent cells."""
     from gatewise import cells as registry
 
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

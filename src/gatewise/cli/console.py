@@ -5,7 +5,10 @@ Modules of the command line import what is heavy (torch) inside their commands, 
 
 from __future__ import annotations
 
+import codecs
+import io
 import sys
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,7 +18,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from gatewise.tasks.forecast import Evaluation
 
-__all__ = ["errors", "fail", "output", "print_evaluation", "say"]
+__all__ = ["any_console", "errors", "fail", "output", "print_evaluation", "say"]
 
 
 @dataclass
@@ -28,6 +31,36 @@ class Errors:
 errors = Errors()
 output = Console(highlight=False)
 _messages = Console(stderr=True, highlight=False)
+
+
+# What stands for signs that a console may lack and that have no plain letter in them.
+_PLAIN = str.maketrans(
+    {"–": "-", "—": "-", "−": "-", "…": "...", "·": ".", "•": "*", "×": "x", "⊙": "*", "≤": "<=", "≥": ">=", "±": "+-"}
+    | {"‘": "'", "’": "'", "“": '"', "”": '"', "→": "->", "←": "<-", "ß": "ss", "∂": "d", "√": "sqrt", "σ": "sigma"}
+)  # fmt: skip
+
+
+def any_console() -> None:
+    """Let every text be printed on every console: a sign that it cannot show is spelt plainly, or is a question mark.
+
+    This is about what is shown; files are UTF-8 whatever the console.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_ERRORS)
+
+
+def _spelt(error: UnicodeError) -> tuple[str, int]:
+    """A codec's error handler: what is printed in place of what cannot be encoded."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    plain = unicodedata.normalize("NFKD", error.object[error.start : error.end].translate(_PLAIN))
+    kept = (sign if sign.isascii() else "?" for sign in plain if not unicodedata.combining(sign))
+    return "".join(kept), error.end
+
+
+_ERRORS = "gatewise.spelt"
+codecs.register_error(_ERRORS, _spelt)
 
 
 def say(text: str) -> None:

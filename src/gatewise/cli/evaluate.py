@@ -70,15 +70,22 @@ def evaluate(
     target_column: Annotated[
         str | None, typer.Option(help="For texts: the targets' column [dim](target)[/].")
     ] = None,
+    word_column: Annotated[
+        int | None, typer.Option(help="For a tagger: the word's column of a CoNLL file, from 0 [dim](0)[/].")
+    ] = None,
+    tag_column: Annotated[
+        int | None, typer.Option(help="For a tagger: the tag's column; -1 is the last [dim](-1)[/].")
+    ] = None,
 ) -> None:
     """Compare with what came, beside the trivial methods: forecasts, classes, alarms, tags, or texts.
 
-    The kind of the model folder decides.
+    The kind of the model folder decides. Columns that are not named are those that `gatewise fit` was told.
     """
     options = {
         "start": start, "every": every, "id": identity, "time": stamp, "target": target, "label": label, "group": group,
         "text": text, "ignore": tuple(ignore or ()), "labels": labels, "targets": targets,
-        "source-column": source_column, "target-column": target_column,
+        "source-column": source_column, "target-column": target_column, "word-column": word_column,
+        "tag-column": tag_column,
     }  # fmt: skip
     read_model(READINGS, FORECASTS, model, data, out, options)
 
@@ -133,7 +140,8 @@ def _anomalies(kind: str, model: Path, data: str, out: Path | None, options: dic
 def _tags(kind: str, model: Path, data: str, out: Path | None, options: dict[str, Any]) -> None:
     from gatewise.cli.fit_tag import evaluate_tagger
 
-    evaluate_tagger(model, data, out)
+    word, tag = options["word-column"], options["tag-column"]
+    evaluate_tagger(model, data, out, (0 if word is None else word, -1 if tag is None else tag))
 
 
 def _text_classes(kind: str, model: Path, data: str, out: Path | None, options: dict[str, Any]) -> None:
@@ -161,7 +169,7 @@ READINGS = {
     "classifier": Reading(frozenset({"id", "time", "label", "group", "ignore"}), _classes),
     "record-detector": Reading(frozenset({"label"}), _records),
     "anomaly-detector": Reading(frozenset({"start", "id", "time", "labels", "ignore"}), _anomalies),
-    "tagger": Reading(frozenset(), _tags),
+    "tagger": Reading(frozenset({"word-column", "tag-column"}), _tags),
     "text-classifier": Reading(frozenset({"text", "label"}), _text_classes),
     "translator": _PAIRS,
     "summarizer": _PAIRS,

@@ -9,6 +9,7 @@ import typer
 
 from gatewise.cli import fit_anomaly, fit_language, fit_records, fit_tag, fit_text, fit_texts
 from gatewise.cli.contexts import given, no_type_check
+from gatewise.cli.early import FitCommand
 from gatewise.errors import ArgumentError
 
 __all__ = ["app"]
@@ -30,13 +31,13 @@ gatewise fit forecast shops.csv --future price --static region --categorical kin
 """
 
 
-app.command("anomaly", epilog=fit_anomaly.EXAMPLES)(fit_anomaly.anomaly)
-app.command("records", epilog=fit_records.EXAMPLES)(fit_records.records)
-app.command("lm", epilog=fit_language.EXAMPLES)(fit_language.language)
-app.command("tag", epilog=fit_tag.EXAMPLES)(fit_tag.tag)
-app.command("classify-text", epilog=fit_text.EXAMPLES)(fit_text.classify_text)
-app.command("translate", epilog=fit_texts.TRANSLATE_EXAMPLES)(fit_texts.translate)
-app.command("summarize", epilog=fit_texts.SUMMARIZE_EXAMPLES)(fit_texts.summarize)
+app.command("anomaly", cls=FitCommand, epilog=fit_anomaly.EXAMPLES)(fit_anomaly.anomaly)
+app.command("records", cls=FitCommand, epilog=fit_records.EXAMPLES)(fit_records.records)
+app.command("lm", cls=FitCommand, epilog=fit_language.EXAMPLES)(fit_language.language)
+app.command("tag", cls=FitCommand, epilog=fit_tag.EXAMPLES)(fit_tag.tag)
+app.command("classify-text", cls=FitCommand, epilog=fit_text.EXAMPLES)(fit_text.classify_text)
+app.command("translate", cls=FitCommand, epilog=fit_texts.TRANSLATE_EXAMPLES)(fit_texts.translate)
+app.command("summarize", cls=FitCommand, epilog=fit_texts.SUMMARIZE_EXAMPLES)(fit_texts.summarize)
 
 
 @app.callback()
@@ -44,7 +45,7 @@ def tasks() -> None:
     """Fit a model to data and write it into a folder, with a report."""
 
 
-@app.command("forecast", epilog=EXAMPLES)
+@app.command("forecast", cls=FitCommand, epilog=EXAMPLES)
 @no_type_check
 def forecast(
     context: typer.Context,
@@ -188,7 +189,7 @@ gatewise fit classify stays.parquet --id patient --time hour --label died --miss
 """
 
 
-@app.command("classify", epilog=CLASSIFY_EXAMPLES)
+@app.command("classify", cls=FitCommand, epilog=CLASSIFY_EXAMPLES)
 def classify(
     data: Annotated[str, typer.Argument(help="A CSV or Parquet file, one row per step of a sequence.")],
     out: Annotated[Path, typer.Option(help="The model folder to write.")],
@@ -244,10 +245,10 @@ def classify(
     The sequences to test on are drawn before fitting, whole groups together. An interrupted run goes on where it
     stopped when the same command is given again.
     """
-    from gatewise.cli.fit_classify import ClassifyColumns, fit_classify
-
     if not 0 < test_share < 1:
         raise ArgumentError(f"--test-share: a number above 0 and below 1 is expected, came {test_share}")
+    from gatewise.cli.fit_classify import ClassifyColumns, fit_classify
+
     parameters = {
         "output": "step" if each_step else "sequence", "missing": missing, "unseen": unseen, "scaling": scaling,
         "class_weight": "balanced" if balanced else None, "cell": cell, "architecture": architecture,

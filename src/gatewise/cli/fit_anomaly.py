@@ -111,7 +111,10 @@ def anomaly(
         learning_rate=learning_rate, random_state=seed, device=device,
     )  # fmt: skip
     settings = {"data": data, "labels": labels, "channels": channels}
-    if _run(detector, source, out, settings, test_start, begun, overwrite=overwrite):
+    # A file of labels is of these rows; a column is looked for in others too.
+    marks = None if labels is None or Path(labels).is_file() else labels
+    reading = {"id": identity, "time": stamp, "ignore": tuple(ignore or ()), "labels": marks}
+    if _run(detector, source, out, settings, reading, test_start, begun, overwrite=overwrite):
         raise typer.Exit(130)
 
 
@@ -127,6 +130,7 @@ def _run(
     source: AnomalySource,
     out: Path,
     settings: dict[str, Any],
+    reading: dict[str, Any],
     test_start: str | None,
     begun: float,
     *,
@@ -142,7 +146,7 @@ def _run(
     marks = None if source.labels is None else series.as_given(read_labels(source.labels, series))
     first = _first_held_out(series, test_start)
     stamps = series.as_given(series.stamps)
-    run = RunFolder(out, {**settings, "test_start": first, **described(detector)})
+    run = RunFolder(out, {**settings, "test_start": first, **described(detector)}, reading)
     run.open(overwrite=overwrite)
     detector.set_params(checkpoint_folder=run.checkpoints)
     before = show_stamp(first, series.kind)

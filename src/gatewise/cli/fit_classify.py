@@ -48,6 +48,12 @@ class ClassifyColumns:
     group: str | None = None
     ignore: tuple[str, ...] = ()
 
+    def options(self) -> dict[str, Any]:
+        """As options of the command line."""
+        return {
+            "id": self.identity, "time": self.time, "label": self.label, "group": self.group, "ignore": self.ignore,
+        }  # fmt: skip
+
     def parameters(self) -> dict[str, Any]:
         """As parameters of a `SequenceClassifier`."""
         given = {"id_column": self.identity, "time_column": self.time, "label_column": self.label}
@@ -89,7 +95,7 @@ def fit_classify(
     else:
         kept, held = table, _read(test, columns)
         words = f"the {_count(held, classifier):,} sequences of {Path(test).name}"
-    run = RunFolder(out, settings)
+    run = RunFolder(out, settings, columns.options())
     run.open(overwrite=overwrite)
     classifier.set_params(checkpoint_folder=run.checkpoints)
     say(f"{Path(data).name}; fitted to {_count(kept, classifier):,} sequences, tested on {words}")

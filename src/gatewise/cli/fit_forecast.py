@@ -61,7 +61,8 @@ def fit_forecast(
     step = None if forecaster.freq is None else parse_frequency(forecaster.freq)
     panel = panel_from_frame(source.table, rule, step, forecaster.categorical)  # type: ignore[arg-type]
     first = _first_held_out(panel, test_start or source.test_start, forecaster.horizon)
-    run = RunFolder(out, {"data": data, "test_start": first, **before.settings, **described(forecaster)})
+    settings = {"data": data, "test_start": first, **before.settings, **described(forecaster)}
+    run = RunFolder(out, settings, columns.options())
     run.open(overwrite=overwrite)
     start = show_stamp(first, panel.kind)
     say(

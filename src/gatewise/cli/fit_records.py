@@ -171,7 +171,7 @@ def _run(
         **described(detector.classifier),
     }
     settings.pop("classifier")  # its parameters stand in its place
-    run = RunFolder(out, settings)
+    run = RunFolder(out, settings, {"ignore": ignore})
     run.open(overwrite=overwrite)
     detector.classifier.set_params(checkpoint_folder=run.checkpoints)
     say(f"{Path(data).name}; fitted to {kept.num_rows:,} records, tested on {words}")

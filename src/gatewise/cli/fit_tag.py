@@ -167,7 +167,8 @@ def _fit(
     sentences = read_sentences(str(files["data"]), columns=columns)
     kept, held, words = _split(sentences, files["test"], options["test_share"], columns)
     validation = None if files["validation"] is None else read_sentences(files["validation"], columns=columns)
-    run = RunFolder(out, {**files, **options, **described(tagger)})
+    reading = {"word-column": columns[0], "tag-column": columns[1]}
+    run = RunFolder(out, {**files, **options, **described(tagger)}, reading)
     run.open(overwrite=overwrite)
     tagger.set_params(checkpoint_folder=run.checkpoints)
     name = Path(str(files["data"])).name

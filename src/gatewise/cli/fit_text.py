@@ -161,7 +161,7 @@ def _fit(
         kept, held = _split(texts, options["test_share"])
         words = f"{len(held):,} texts that were drawn before fitting"
     validation = None if files["validation"] is None else read_labelled(files["validation"], **columns)
-    run = RunFolder(out, {**files, **options, **described(classifier)})
+    run = RunFolder(out, {**files, **options, **described(classifier)}, columns)
     run.open(overwrite=overwrite)
     classifier.set_params(checkpoint_folder=run.checkpoints)
     name = Path(str(files["data"])).name

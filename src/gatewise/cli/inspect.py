@@ -53,6 +53,9 @@ def inspect(
     ignore: Annotated[
         list[str] | None, typer.Option(help="A column to leave out; may be given several times.")
     ] = None,
+    word_column: Annotated[
+        int | None, typer.Option(help="For a tagger: the word's column of a CoNLL file, from 0 [dim](0)[/].")
+    ] = None,
     source_column: Annotated[
         str | None,
         typer.Option(help="For texts: what they are called where columns have names [dim](source)[/]."),
@@ -63,7 +66,7 @@ def inspect(
         raise ArgumentError(f"--format: 'text' or 'json' is expected, came {form!r}")
     options = {
         "id": identity, "time": stamp, "target": target, "text": text, "ignore": tuple(ignore or ()),
-        "source-column": source_column,
+        "source-column": source_column, "word-column": word_column,
     }  # fmt: skip
     readings = {kind: Reading(frozenset(names), _by(form, figures)) for kind, names in READS.items()}
     read_model(readings, Reading(frozenset(), _unknown), model, data, out, options)
@@ -75,7 +78,7 @@ READS = {
     "classifier": ("id", "time", "ignore"),
     "record-detector": (),
     "language-model": (),
-    "tagger": (),
+    "tagger": ("word-column",),
     "text-classifier": ("text",),
     "translator": ("source-column",),
     "summarizer": ("source-column",),

@@ -114,7 +114,8 @@ def _tags(model: Path, data: str, options: dict[str, Any]) -> Read:
     from gatewise.data.text.columns import read_sentences
     from gatewise.tasks.tagging import SequenceTagger
 
-    loaded, sentences = SequenceTagger.load(model), read_sentences(data, tagged=False).tokens
+    loaded, columns = SequenceTagger.load(model), (options["word-column"] or 0, -1)
+    sentences = read_sentences(data, tagged=False, columns=columns).tokens
     examples = _sentences(sentences[:_MOST_ALONE], lambda place: lambda: loaded.predict([sentences[place]]))
     return (
         loaded,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gatewise.cli.reading import with_kept
 from gatewise.errors import ArgumentError
 
 __all__ = ["Reading", "read_model"]
@@ -38,6 +39,8 @@ def read_model(
 ) -> None:  # fmt: skip
     """Do what the kind of a model folder, as its config.json says, does with data.
 
+    Options about reading that were not given are those that `fit` was given.
+
     Args:
         readings: by kind.
         other: of all other kinds.
@@ -53,4 +56,11 @@ def read_model(
     kind = model_kind(model)
     reading = readings.get(kind, other)
     reading.check(kind, options)
-    reading.run(kind, model, data, out, options)
+    reading.run(kind, model, data, out, with_kept(model, options, reading.options - _of_example(data)))
+
+
+def _of_example(data: str) -> set[str]:
+    """Options that are no business of an example's: it names its columns itself."""
+    from gatewise.data import examples
+
+    return {"id", "time", "target"} if data in examples.names() else set()

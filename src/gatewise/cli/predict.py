@@ -63,17 +63,21 @@ def predict(
         str | None,
         typer.Option(help="For texts: what they are called where columns have names [dim](source)[/]."),
     ] = None,
+    word_column: Annotated[
+        int | None, typer.Option(help="For a tagger: the word's column of a CoNLL file, from 0 [dim](0)[/].")
+    ] = None,
     n_best: Annotated[
         int | None, typer.Option(help="For texts: how many for each, as JSON lines with their scores.")
     ] = None,
 ) -> None:
     """Forecast the steps after the last row of each series, say what each sequence is, or score every row or record.
 
-    The kind of the model folder decides.
+    The kind of the model folder decides. Columns that are not named are those that `gatewise fit` was told.
     """
     options = {
         "future": future, "horizon": horizon, "id": identity, "time": stamp, "target": target, "text": text,
-        "ignore": tuple(ignore or ()), "source-column": source_column, "n-best": n_best,
+        "ignore": tuple(ignore or ()), "source-column": source_column, "word-column": word_column,
+        "n-best": n_best,
     }  # fmt: skip
     read_model(READINGS, FORECASTS, model, data, out, options)
 
@@ -118,7 +122,7 @@ def _anomalies(kind: str, model: Path, data: str, out: Path | None, options: dic
 def _tags(kind: str, model: Path, data: str, out: Path | None, options: dict[str, Any]) -> None:
     from gatewise.cli.fit_tag import predict_tags
 
-    predict_tags(model, data, out)
+    predict_tags(model, data, out, (options["word-column"] or 0, -1))
 
 
 def _text_classes(kind: str, model: Path, data: str, out: Path | None, options: dict[str, Any]) -> None:
@@ -144,7 +148,7 @@ READINGS = {
     "classifier": Reading(frozenset({"id", "time", "ignore"}), _classes),
     "record-detector": Reading(frozenset(), _records),
     "anomaly-detector": Reading(frozenset({"id", "time", "ignore"}), _anomalies),
-    "tagger": Reading(frozenset(), _tags),
+    "tagger": Reading(frozenset({"word-column"}), _tags),
     "text-classifier": Reading(frozenset({"text"}), _text_classes),
     "translator": Reading(frozenset({"source-column", "n-best"}), _texts),
     "summarizer": Reading(frozenset({"source-column", "n-best"}), _texts),

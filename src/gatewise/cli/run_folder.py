@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from gatewise.cli.console import say
+from gatewise.cli.reading import READING, keep_reading
 from gatewise.errors import ArgumentError, GatewiseError, StoreError
 from gatewise.store import atomic_write
 
@@ -19,7 +20,7 @@ _RUN = "run.json"
 _FILES = (
     "config.json", "model.safetensors", "card.md", "report.html", "metrics.json", "forecast.png", "confusion.png",
     "perplexity.png", "attention.png", "samples.txt", "baseline.safetensors", "search.json", "cross_validation.csv",
-    "cross_validation.json", _RUN,
+    "cross_validation.json", READING, _RUN,
 )  # fmt: skip
 
 
@@ -29,11 +30,15 @@ class RunFolder:
     Args:
         path: the folder.
         settings: what JSON can hold, and tells one run from another.
+        reading: options about reading files, for `keep_reading`.
     """
 
-    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, path: Path, settings: dict[str, Any], reading: Mapping[str, Any] | None = None
+    ) -> None:
         self.path, self.settings = path, json.loads(json.dumps(settings))
         self.checkpoints = path / "checkpoints"
+        self._reading = reading or {}
 
     def open(self, *, overwrite: bool) -> None:
         """Make the folder, or accept the one that is there if it holds the same run, unfinished.
@@ -71,6 +76,7 @@ class RunFolder:
         Args:
             stopped: why training ended, as an estimator's `stopped_` has it.
         """
+        keep_reading(self.path, self._reading)
         if stopped == "interrupted":
             say(
                 "stopped by Ctrl-C; the best model so far is saved. The same command goes on with the training."

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
+from gatewise.cli.reading import Kept
 from gatewise.data import examples, read_table
 from gatewise.data.frames import ID, TARGET, TIME
 from gatewise.errors import ArgumentError, DataError
@@ -23,6 +25,10 @@ class Columns:
     time: str | None = None
     target: str | None = None
     ignore: tuple[str, ...] = ()
+
+    def options(self) -> dict[str, Any]:
+        """As options of the command line."""
+        return {"id": self.identity, "time": self.time, "target": self.target, "ignore": self.ignore}
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,9 @@ def without(table: pa.Table, ignore: tuple[str, ...], data: str) -> pa.Table:
         DataError: there is no such column.
     """
     unknown = [name for name in ignore if name not in table.column_names]
-    if unknown:
+    if isinstance(ignore, Kept):
+        ignore = tuple(name for name in ignore if name not in unknown)
+    elif unknown:
         raise DataError(
             f"--ignore: {data!r} has no column {unknown[0]!r}; it has: {', '.join(table.column_names)}"
         )

@@ -93,7 +93,7 @@ def fit_text_model(
         words = f"the {len(held[0]):,} pairs of {Path(files.test[0]).name}"
     validation = None if files.validation is None else files.read_part(files.validation)
     settings = {"kind": kind, "test_share": test_share, **dataclasses.asdict(files), **described(model)}
-    run = RunFolder(out, settings)
+    run = RunFolder(out, settings, {"source-column": files.columns[0], "target-column": files.columns[1]})
     run.open(overwrite=overwrite)
     model.set_params(checkpoint_folder=run.checkpoints)
     say(f"{name}; fitted to {len(kept[0]):,} pairs, tested on {words}")

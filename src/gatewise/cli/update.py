@@ -32,15 +32,20 @@ def update(
     ] = None,
 ) -> None:
     """Take in rows that came after those that the model knows: forecasts go on from them, nothing is refitted."""
+    from gatewise.cli.reading import copy_reading, with_kept
     from gatewise.cli.source import Columns, open_source
     from gatewise.data.frequency import show_stamp
     from gatewise.tasks import Forecaster
     from gatewise.tasks.forecast.persistence import save_forecaster
 
     forecaster = Forecaster.load(model)
-    forecaster.update(open_source(data, Columns(identity, stamp, target, tuple(ignore or ()))).table)
+    given = Columns(identity, stamp, target, tuple(ignore or ())).options()
+    kept = with_kept(model, given, frozenset(given))
+    columns = Columns(kept["id"], kept["time"], kept["target"], kept["ignore"])
+    forecaster.update(open_source(data, columns).table)
     card = model / "card.md"
     text = card.read_text(encoding="utf-8") if card.is_file() else None
     save_forecaster(forecaster, out or model, card=text)
+    copy_reading(model, out or model)
     fitted = forecaster.fitted_
     say(f"{out or model} now goes on from {show_stamp(fitted.context.stamps.max(), fitted.kind)}")

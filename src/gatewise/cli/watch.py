@@ -25,7 +25,8 @@ gatewise watch runs/machine rows.csv --once --json > alarms.jsonl
 def watch(
     model: Annotated[Path, typer.Argument(help="A detector's folder.")],
     file: Annotated[
-        Path | None, typer.Argument(help="A CSV file that may grow [dim](standard input)[/].")
+        Path | None,
+        typer.Argument(help="A CSV file that may grow; - is standard input [dim](standard input)[/]."),
     ] = None,
     state: Annotated[
         Path | None,
@@ -48,6 +49,7 @@ def watch(
     Rows are CSV: a line with the columns' names first, or bare values in the order of the channels, the stamp before
     them if there is one. Ctrl-C ends after the rows that have come; with --state, nothing is lost or told twice.
     """
+    from gatewise.cli.reading import with_kept
     from gatewise.cli.watching import Watch
     from gatewise.errors import ArgumentError
     from gatewise.store import model_kind
@@ -58,16 +60,17 @@ def watch(
         raise ArgumentError(
             f"{model}: a detector's folder is expected (kind anomaly-detector), this one holds kind {kind}"
         )
+    columns = with_kept(model, {"id": identity, "time": stamp}, frozenset({"id", "time"}))
     running = Watch(
         AnomalyDetector.load(model),
         model,
         state,
         as_json=as_json,
         every=every,
-        identity=identity,
-        stamp=stamp,
+        identity=columns["id"],
+        stamp=columns["time"],
     )
-    interrupted = running.run(file, once=once)
+    interrupted = running.run(None if str(file) == "-" else file, once=once)
     refused = f", {running.refused:,} lines left out" if running.refused else ""
     say(f"{running.rows:,} rows, {running.alarms:,} alarms{refused}")
     if interrupted:

@@ -3,7 +3,7 @@
 
 const INPUTS = {
   given: { title: "as given", words: "The sequence that the page was made with." },
-  wave: { title: "wave", at: (t) => Math.round(1e4 * Math.sin((2 * Math.PI * t) / 12)) / 1e4,
+  wave: { title: "wave", at: (t) => Math.round(1e4 * Math.sin((2 * Math.PI * (t + 1)) / 12)) / 1e4,
     words: "A slow wave: watch which gates follow the input, and how late the states are." },
   constant: { title: "constant", at: () => 1,
     words: "The same value at every step: states settle, run away or never stop moving." },
@@ -16,6 +16,30 @@ const INPUTS = {
   silence: { title: "silence", at: () => 0,
     words: "No input at all: what moves now, the cell does by itself." },
 };
+
+/* What a field holds, within its bounds: null where it holds no number. */
+function bounded(value, { min = -Infinity, max = Infinity, whole = false }) {
+  if (!Number.isFinite(value)) return null;
+  return Math.min(Number(max), Math.max(Number(min), whole ? Math.round(value) : value));
+}
+
+/* Takes what is typed into a number field, within its bounds; when the field is left it shows what was taken, and says why. */
+function numberField(field, { min, max, whole, get, set, told }) {
+  field.min = String(min);
+  field.max = String(max);
+  const words = `${min} to ${max}`;
+  field.title = words;
+  field.addEventListener("input", () => {
+    const value = bounded(field.valueAsNumber, { min, max, whole });
+    if (value !== null) set(value);
+  });
+  field.addEventListener("change", () => {
+    const held = bounded(field.valueAsNumber, { min, max, whole });
+    const kept = Number(get().toFixed(3));
+    told.textContent = held !== null && held === field.valueAsNumber ? "" : `${words}: ${kept} is taken.`;
+    field.value = String(kept);
+  });
+}
 
 const WEIGHTS = {
   given: { title: "as given", scale: 1, shift: 0, words: "The weights that the page was made with." },

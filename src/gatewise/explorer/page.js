@@ -181,11 +181,11 @@ class Page extends Pictures {
     const slider = (parent, text, { min, max, step, get, set }) => {
       const range = make("input", { type: "range", min, max, step, "aria-label": text });
       const field = make("input", { type: "number", step, "aria-label": `${text}, as a number` });
-      for (const part of [range, field]) {
-        part.addEventListener("input", () => { if (Number.isFinite(part.valueAsNumber)) set(part.valueAsNumber); });
-      }
+      const told = make("output", { class: "soft" });
+      range.addEventListener("input", () => set(range.valueAsNumber));
+      numberField(field, { min: Number(min), max: Number(max), get, set, told });
       const name = make("label", {}, text);
-      parent.append(make("div", { class: "slider" }, name, range, field));
+      parent.append(make("div", { class: "slider" }, name, range, field), told);
       this.sliders.push(() => {
         const value = get();
         range.value = String(value);
@@ -213,7 +213,7 @@ class Page extends Pictures {
     const custom = (apply) => (value) => { apply(value); this.preset.weights = null; this.changed(); };
     if (model.recurrent.length) {
       slider(scales, "Recurrent weights ×", { min: "0.05", max: "3", step: "0.05", get: () => model.scale,
-        set: custom((value) => { if (value > 0) model.scale = value; }) });
+        set: custom((value) => { model.scale = value; }) });
     }
     if (model.keeper) {
       const { gate, sign } = model.keeper;

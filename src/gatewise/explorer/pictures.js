@@ -160,11 +160,8 @@ class Pictures {
     for (const place of model.places(nodes[output][3])) of.append(make("option", { value: String(place) }, `output ${place + 1}`));
     of.addEventListener("change", () => { model.unit = of.value === "" ? null : Number(of.value); this.changed(); });
     const last = this.at("last");
-    last.max = String(this.steps);
     last.value = String(model.last + 1);
-    last.addEventListener("input", () => {
-      const wanted = last.valueAsNumber - 1;
-      if (Number.isInteger(wanted) && wanted >= 0 && wanted < this.steps) { model.last = wanted; this.changed(); }
-    });
+    numberField(last, { min: 1, max: this.steps, whole: true, told: this.at("last-told"), get: () => model.last + 1,
+      set: (value) => { model.last = value - 1; this.changed(); } });
   }
 }

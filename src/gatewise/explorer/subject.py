@@ -102,7 +102,8 @@ def of_cell(
         torch.ones(steps, bind(stream.width, {"input": input_size, **layer._sizes}))
         for stream in layer.program.inputs
     ]
-    wave = torch.sin(2 * torch.pi * torch.arange(steps) / 12).round(decimals=4)
+    # Not from 0: at the first step there would be nothing but zeros to see.
+    wave = torch.sin(2 * torch.pi * torch.arange(1, steps + 1) / 12).round(decimals=4)
     inputs[0] = wave[:, None].expand_as(inputs[0]).contiguous()
     origin = (
         f"A layer of {_count(hidden_size, 'unit')} with weights from seed {seed}, drawn as Gatewise's "

@@ -94,7 +94,7 @@ def read_columns(
 
     Args:
         path: the file, UTF-8.
-        tagged: whether the tag's column is read; without, a line may hold the word alone.
+        tagged: whether the tag's column is read; without, a line may hold the word alone, whatever `columns` says.
         columns: which column is the word and which the tag, from 0; negative numbers count from the last.
 
     Returns:
@@ -136,13 +136,24 @@ def read_columns(
             lines.append(number)
             intents.append(intent)
             is_open, intent = True, None
-        tokens[-1].append(fields[columns[0]] if tagged else fields[0])
+        tokens[-1].append(_word(fields, columns[0], tagged, f"{name}, line {number}"))
         if tagged:
             tags[-1].append(fields[columns[1]])
     _check_any(tokens, name)
     return TaggedSentences(
         tokens, tags if tagged else None, _all_or_none(intents, lines, name), tuple(lines), name
     )
+
+
+def _word(fields: list[str], column: int, tagged: bool, where: str) -> str:
+    """The word of a line: it stands alone, or in its column."""
+    if not tagged and len(fields) == 1:
+        return fields[0]
+    if not -len(fields) <= column < len(fields):
+        raise DataError(
+            f"{where}: there is no column {column} for the word, there are {len(fields)} (from 0)"
+        )
+    return fields[column]
 
 
 def read_tagged_json(path: str | Path, *, tagged: bool = True) -> TaggedSentences:

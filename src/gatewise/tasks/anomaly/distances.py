@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
-from sklearn.covariance import ledoit_wolf
 
 __all__ = ["ErrorGaussian", "exceedance", "fit_gaussian", "with_level"]
 
@@ -60,6 +59,8 @@ def fit_gaussian(errors: Float[np.ndarray, "rows steps channels"], tolerance: fl
     robust = 1.4826 * np.median(np.abs(whole - centre), axis=0)
     robust = np.where(robust > 0, robust, whole.std(axis=0))
     drawn = np.clip(whole, centre - _FAR * robust, centre + _FAR * robust)
+    from sklearn.covariance import ledoit_wolf  # slow to load
+
     covariance = np.atleast_2d(ledoit_wolf(drawn)[0]) if len(drawn) > 1 else np.zeros((flat.shape[1],) * 2)
     covariance = covariance + tolerance**2 * np.eye(flat.shape[1])
     return ErrorGaussian(drawn.mean(axis=0), np.linalg.inv(covariance))

@@ -16,7 +16,6 @@ import torch
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from scipy import special
-from sklearn.covariance import ledoit_wolf
 from torch import Tensor
 
 __all__ = ["from_scores", "normal_scores", "score_correlation", "sorted_quantiles", "uniforms"]
@@ -112,6 +111,8 @@ def score_correlation(
     horizon = scores.shape[1]
     if len(scores) < 2 or not counts.any():
         return np.eye(horizon)
+    from sklearn.covariance import ledoit_wolf  # slow to load
+
     covariance = ledoit_wolf(np.where(counts, scores, 0.0))[0]
     deviation = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
     return covariance / np.outer(deviation, deviation)
