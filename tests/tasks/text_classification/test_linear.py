@@ -64,9 +64,11 @@ def test_it_learns_and_comes_back_from_its_parts(kind) -> None:
 
 @pytest.mark.parametrize("classes", [("good", "bad"), ("good", "bad", "odd")])
 def test_nb_svm_interpolates_the_whole_line_its_intercept_too(classes) -> None:
-    """Wang & Manning 2012, section 2.3: between naive Bayes' mean weight and the SVM, put together from scikit-learn's."""
+    """Wang & Manning 2012, section 2.3: from naive Bayes' mean weight to the SVM, by scikit-learn's parts."""
     texts, labels = words(60, classes)
-    kept = np.flatnonzero((labels != 0) | (np.arange(len(labels)) % 4 == 0))  # uneven, so that the intercepts count
+    kept = np.flatnonzero(
+        (labels != 0) | (np.arange(len(labels)) % 4 == 0)
+    )  # uneven, so that the intercepts count
     texts, labels = [texts[one] for one in kept], labels[kept]
     tests, _ = words(20, classes, seed=1)
     vectorizer = CountVectorizer(tokenizer=str.split, token_pattern=None, ngram_range=(1, 2), binary=True)
