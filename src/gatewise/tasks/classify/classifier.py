@@ -192,7 +192,7 @@ class SequenceClassifier(ClassifierMixin, Estimator):
             ArgumentError, ArgumentTypeError: a parameter cannot be used.
             DataError: sequences or labels cannot be used; the message says which.
         """
-        options = Options.from_estimator(self, self._seed())
+        options = Options.from_estimator(self._plain(), self._seed())
         apart = (groups,) if isinstance(groups, str) else ()
         sequences = self._sequences(X, apart, y, fitting=True)
         labels = label_values(sequences, y, self.output, X, self.label_column)

@@ -185,7 +185,7 @@ class TextClassifier(ClassifierMixin, Estimator):
             ArgumentError, ArgumentTypeError: a parameter cannot be used.
             DataError: texts or classes cannot be used; the message says which.
         """
-        options = TextOptions.from_estimator(self, self._seed())
+        options = TextOptions.from_estimator(self._plain(), self._seed())
         texts, labels = _labelled(X, y)
         classes = np.unique(labels)
         held = None
