@@ -10,7 +10,6 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
 from gatewise import tasks
 from gatewise.checks import unwrapped, whole
-from gatewise.decode.limits import Limits
 from gatewise.errors import ArgumentError, ArgumentTypeError
 
 KINDS = {
@@ -76,11 +75,6 @@ def test_what_methods_are_told() -> None:
     assert len(model.predict(horizon=np.int64(1))) == 1
     with pytest.raises(ArgumentTypeError, match="horizon: an integer"):
         model.predict(horizon=1.5)
-
-
-def test_configurations_keep_plain_values() -> None:
-    assert Limits(np.int64(3), stop=(np.int64(1),)).max_length == 3
-    assert type(Limits([np.int64(3)]).max_length[0]) is int
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ Modules of the command line import what is heavy (torch) inside their commands, 
 
 from __future__ import annotations
 
+from gatewise.report.counting import counted
+
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
@@ -13,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from gatewise.tasks.forecast import Evaluation
+from gatewise.tasks.forecast import Evaluation
 
 __all__ = ["errors", "fail", "output", "print_evaluation", "say"]
 
@@ -53,7 +55,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
     for index, row in enumerate(rows):
         shown.add_row(*row, style="bold" if index == 0 else "")
     output.print(
-        f"Held-out errors: {evaluation.windows:,} forecasts, {evaluation.span[0]} to {evaluation.span[1]}",
+        f"Held-out errors: {counted(evaluation.windows, 'forecast')}, {evaluation.span[0]} to {evaluation.span[1]}",
         soft_wrap=True,
     )
     output.print(shown)
