@@ -5,8 +5,6 @@ Modules of the command line import what is heavy (torch) inside their commands, 
 
 from __future__ import annotations
 
-from gatewise.report.counting import counted
-
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
@@ -15,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-from gatewise.tasks.forecast import Evaluation
+    from gatewise.tasks.forecast import Evaluation
 
 __all__ = ["errors", "fail", "output", "print_evaluation", "say"]
 
@@ -46,6 +44,7 @@ def fail(text: str, code: int = 2) -> NoReturn:
 
 def print_evaluation(evaluation: Evaluation) -> None:
     """The table of errors, coverage and the verdict."""
+    from gatewise.report.counting import counted
     from gatewise.tasks.forecast.card import table_rows
 
     header, *rows = table_rows(evaluation)

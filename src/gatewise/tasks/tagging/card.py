@@ -81,9 +81,8 @@ def model_words(tagger: SequenceTagger) -> str:
     plan = tagger.fitted_.network.plan
     count = sum(parameter.numel() for parameter in tagger.fitted_.network.parameters())
     return (
-        f"{count:,} parameters; {plan.words:,} words, {_CHARACTERS[plan.characters]}, {counted(plan.num_layers, 'layer')} "
-        f"of "
-        f"{plan.hidden_size} units in both directions, cell {plan.program.name}; {_HEADS[plan.head]}"
+        f"{count:,} parameters; {plan.words:,} words, {_CHARACTERS[plan.characters]}, "
+        f"{counted(plan.num_layers, 'layer')} of {plan.hidden_size} units in both directions, cell {plan.program.name}; {_HEADS[plan.head]}"
     )
 
 
