@@ -193,7 +193,9 @@ def print_table(rows: list[dict], *, develop: bool) -> None:
     for name, setting in dict.fromkeys((row["key"]["set"], row["key"]["setting"]) for row in rows):
         own = [row for row in rows if (row["key"]["set"], row["key"]["setting"]) == (name, setting)]
         if measure in own[0]:
-            print(f"| {name} | {setting if develop else 'gatewise'} | {spread(own, measure, 2)} | {len(own)} |")
+            print(
+                f"| {name} | {setting if develop else 'gatewise'} | {spread(own, measure, 2)} | {len(own)} |"
+            )
         for other in own[0].get("beside", {}):
             beside = [{"accuracy": row["beside"][other]} for row in own]
             print(f"| {name} | {other} | {spread(beside, 'accuracy', 2)} | {len(own)} |")

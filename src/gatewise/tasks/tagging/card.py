@@ -82,7 +82,8 @@ def model_words(tagger: SequenceTagger) -> str:
     count = sum(parameter.numel() for parameter in tagger.fitted_.network.parameters())
     return (
         f"{count:,} parameters; {plan.words:,} words, {_CHARACTERS[plan.characters]}, "
-        f"{counted(plan.num_layers, 'layer')} of {plan.hidden_size} units in both directions, cell {plan.program.name}; {_HEADS[plan.head]}"
+        f"{counted(plan.num_layers, 'layer')} of {plan.hidden_size} units in both directions, "
+        f"cell {plan.program.name}; {_HEADS[plan.head]}"
     )
 
 
