@@ -3,6 +3,7 @@
     python benchmarks/sentiment.py --out benchmarks/results                     # all of it; goes on where it stopped
     python benchmarks/sentiment.py --quick --out benchmarks/results/quick   # to see that it runs
     python benchmarks/sentiment.py --develop --out benchmarks/results/develop   # settings, by the development part
+    python benchmarks/sentiment.py --baselines --out benchmarks/results     # what stands beside the network, alone
 
 The protocol, the same for every method:
 
@@ -59,6 +60,8 @@ TRIED = {
     "gru": {"cell": "gru"},
     "dropout 0.3": {"dropout": 0.3},
 }
+# With --baselines the network is as small as can be and not looked at: the same texts are held back, no others.
+LEAST = {"hidden_size": 1, "word_size": 1, "max_epochs": 1, "max_length": 2, "language_model": None}
 FOLDS = 10
 Texts = tuple[list[str], list[str]]
 
@@ -116,6 +119,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--quick", action="store_true", help="two epochs on a fiftieth, to see that it runs")
     parser.add_argument("--develop", action="store_true", help="compare settings on the development part")
+    parser.add_argument("--baselines", action="store_true", help="the methods beside the network alone")
     parser.add_argument("--sets", nargs="+", default=list(SETTINGS), choices=list(SETTINGS))
     parser.add_argument("--tried", nargs="+", default=list(TRIED), choices=list(TRIED))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -129,7 +133,7 @@ def main() -> None:
         folder = None
         if arguments.checkpoints is not None:
             folder = arguments.checkpoints / f"{set}-{setting.replace(' ', '-')}-{seed}-{fold}"
-        parameters = {**SETTINGS[set], **TRIED[setting], **quick}
+        parameters = {**SETTINGS[set], **TRIED[setting], **quick, **(LEAST if arguments.baselines else {})}
         with tempfile.TemporaryDirectory() as place:
             take = parameters.pop("take", "language_model")
             if language := parameters.pop("language_model", None):
@@ -153,10 +157,14 @@ def main() -> None:
             return numbers
         found = model.evaluate(*own["test"])
         accuracies = {name: scores.accuracy * 100 for name, scores in found.scores.items()}
+        if arguments.baselines:
+            del accuracies[found.model]
+            return {"beside": accuracies}
         return {"accuracy": accuracies.pop(found.model), **numbers, "log_loss": found.scores[found.model].log_loss,
                 "calibration_error": found.scores[found.model].calibration_error, "beside": accuracies}  # fmt: skip
 
-    name = "sentiment-develop.jsonl" if arguments.develop else "sentiment.jsonl"
+    kind = "-develop" if arguments.develop else "-baselines" if arguments.baselines else ""
+    name = f"sentiment{kind}.jsonl"
     tried = arguments.tried if arguments.develop else ["as it is"]
     rows = []
     for one in arguments.sets:
@@ -184,7 +192,10 @@ def print_table(rows: list[dict], *, develop: bool) -> None:
     measure = "develop_accuracy" if develop else "accuracy"
     for name, setting in dict.fromkeys((row["key"]["set"], row["key"]["setting"]) for row in rows):
         own = [row for row in rows if (row["key"]["set"], row["key"]["setting"]) == (name, setting)]
-        print(f"| {name} | {setting if develop else 'gatewise'} | {spread(own, measure, 2)} | {len(own)} |")
+        if measure in own[0]:
+            print(
+                f"| {name} | {setting if develop else 'gatewise'} | {spread(own, measure, 2)} | {len(own)} |"
+            )
         for other in own[0].get("beside", {}):
             beside = [{"accuracy": row["beside"][other]} for row in own]
             print(f"| {name} | {other} | {spread(beside, 'accuracy', 2)} | {len(own)} |")

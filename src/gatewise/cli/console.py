@@ -77,6 +77,7 @@ def fail(text: str, code: int = 2) -> NoReturn:
 
 def print_evaluation(evaluation: Evaluation) -> None:
     """The table of errors, coverage and the verdict."""
+    from gatewise.report.counting import counted
     from gatewise.tasks.forecast.card import table_rows
 
     header, *rows = table_rows(evaluation)
@@ -86,7 +87,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
     for index, row in enumerate(rows):
         shown.add_row(*row, style="bold" if index == 0 else "")
     output.print(
-        f"Held-out errors: {evaluation.windows:,} forecasts, {evaluation.span[0]} to {evaluation.span[1]}",
+        f"Held-out errors: {counted(evaluation.windows, 'forecast')}, {evaluation.span[0]} to {evaluation.span[1]}",
         soft_wrap=True,
     )
     output.print(shown)

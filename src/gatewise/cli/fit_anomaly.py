@@ -10,6 +10,7 @@ import typer
 
 from gatewise.cli.console import say
 from gatewise.cli.frame import described, print_scores, print_written, training_numbers, write_metrics
+from gatewise.report.counting import counted
 
 if TYPE_CHECKING:
     from gatewise.cli.anomaly_source import AnomalySource
@@ -152,7 +153,7 @@ def _run(
     before = show_stamp(first, series.kind)
     known = "" if marks is None else f", {int(marks.sum()):,} rows labelled"
     say(
-        f"{source.name}: {series.rows:,} rows, {len(series)} series, {len(series.columns)} channel(s){known}; "
+        f"{source.name}: {series.rows:,} rows, {len(series)} series, {counted(len(series.columns), 'channel')}{known}; "
         "fitted to "
         f"the rows before {before}, tested on those from then on"
     )

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from gatewise.checks import whole
 from gatewise.decode.limits import Limits
 from gatewise.decode.penalties import Penalties
 from gatewise.decode.stepping import Step, StepModel
@@ -269,12 +270,7 @@ def _most(best: Tensor, alive: Tensor) -> list[float]:
 def _check(start: Any, beam_size: Any, n_best: Any) -> None:
     check_start(start)
     for name, value in (("beam_size", beam_size), ("n_best", n_best)):
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise ArgumentTypeError(
-                f"{name}: an integer is expected, came {value!r} ({type(value).__name__})"
-            )
-        if value < 1:
-            raise ArgumentError(f"{name}: at least 1 is expected, came {value}")
+        whole(name, value)
     if n_best > beam_size:
         raise ArgumentError(f"n_best: at most beam_size ({beam_size}) is expected, came {n_best}")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gatewise.errors import ArgumentError, ArgumentTypeError
+from gatewise.checks import unwrapped, whole
+from gatewise.errors import ArgumentError
 from gatewise.nn.arguments import no_type_check
 
 __all__ = ["Limits"]
@@ -45,7 +46,9 @@ class Limits:
 
     @no_type_check
     def __post_init__(self) -> None:
-        """Check every value."""
+        """Check every value; numpy's are made plain."""
+        for field in fields(self):
+            object.__setattr__(self, field.name, unwrapped(getattr(self, field.name)))
         each = self.max_length if isinstance(self.max_length, Sequence) else (self.max_length,)
         for name, values, least in (
             ("max_length", each, 1), ("min_length", (self.min_length,), 0),
@@ -110,9 +113,4 @@ def repeats(said: Int[Tensor, "rows length"], size: int) -> tuple[Tensor, Tensor
 
 def _check_whole(name: str, values: Iterable[object], least: int) -> None:
     for value in values:
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise ArgumentTypeError(
-                f"{name}: an integer is expected, came {value!r} ({type(value).__name__})"
-            )
-        if value < least:
-            raise ArgumentError(f"{name}: at least {least} is expected, came {value}")
+        whole(name, value, least)

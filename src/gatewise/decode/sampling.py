@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gatewise.checks import unwrapped, whole
 from gatewise.decode.beam import Hypothesis, check_start
 from gatewise.decode.limits import Limits
 from gatewise.decode.stepping import StepModel
@@ -133,7 +134,8 @@ def sample(
 
 
 def _check(temperature: Any, top_k: Any, top_p: Any) -> None:
-    for name, value in (("temperature", temperature), ("top_p", top_p)):
+    top_p = unwrapped(top_p)
+    for name, value in (("temperature", unwrapped(temperature)), ("top_p", top_p)):
         if value is None and name == "top_p":
             continue
         if not isinstance(value, int | float) or isinstance(value, bool):
@@ -142,9 +144,5 @@ def _check(temperature: Any, top_k: Any, top_p: Any) -> None:
             raise ArgumentError(f"{name}: a finite number above 0 is expected, came {value}")
     if top_p is not None and top_p > 1:
         raise ArgumentError(f"top_p: at most 1 is expected, came {top_p}")
-    if top_k is not None and (not isinstance(top_k, int) or isinstance(top_k, bool)):
-        raise ArgumentTypeError(
-            f"top_k: an integer or None is expected, came {top_k!r} ({type(top_k).__name__})"
-        )
-    if top_k is not None and top_k < 1:
-        raise ArgumentError(f"top_k: at least 1 is expected, came {top_k}")
+    if top_k is not None:
+        whole("top_k", top_k)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
+from gatewise.checks import unwrapped
 from gatewise.nn.arguments import no_type_check
 
 __all__ = ["Estimator"]
@@ -68,6 +70,16 @@ class Estimator(BaseEstimator):
         self.stopped_ = result.history.stopped
         self.fit_seconds_ = result.seconds
         self.validation_ = result.validation
+
+    def _plain(self) -> Self:
+        """A copy with numpy's numbers, flags and words among the parameters made plain; `fit` reads its settings here.
+
+        The estimator's own parameters stay as they were given, which scikit-learn's `clone` asks for.
+        """
+        own = copy.copy(self)
+        for name in self.get_params(deep=False):
+            setattr(own, name, unwrapped(getattr(self, name)))
+        return own
 
     def _seed(self) -> int:
         """A seed from `random_state`: an integer, a numpy RandomState, or None for a new one each time."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gatewise import train
-from gatewise.errors import ArgumentError, ArgumentTypeError
+from gatewise.checks import whole
 from gatewise.nn.arguments import no_type_check
 
 __all__ = ["check_count", "training_config"]
@@ -24,10 +22,7 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
     Raises:
         ArgumentError, ArgumentTypeError: naming it.
     """
-    if not isinstance(value, int | np.integer) or isinstance(value, bool):
-        raise ArgumentTypeError(f"{name}: an integer is expected, came {value!r} ({type(value).__name__})")
-    if value < least:
-        raise ArgumentError(f"{name}: at least {least} is expected, came {value}")
+    whole(name, value, least)
 
 
 def training_config(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from gatewise.checks import unwrapped, whole
 from gatewise.errors import ArgumentError, ArgumentTypeError
 
 __all__ = ["TrainConfig"]
@@ -86,12 +87,14 @@ class TrainConfig:
     trigger_epochs: int = 5
 
     def __post_init__(self) -> None:
-        """Check every value."""
+        """Check every value; numpy's are made plain."""
+        for field in fields(self):
+            object.__setattr__(self, field.name, unwrapped(getattr(self, field.name)))
         for name, least in (("max_epochs", 1), ("warmup_steps", 0), ("seed", 0), ("trigger_epochs", 1)):
-            _check_integer(name, getattr(self, name), least)
+            whole(name, getattr(self, name), least)
         for name in ("max_steps", "patience", "checkpoint_every_steps"):
             if getattr(self, name) is not None:
-                _check_integer(name, getattr(self, name), 1)
+                whole(name, getattr(self, name), 1)
         for name in ("learning_rate", "checkpoint_every_seconds"):
             _check_number(name, getattr(self, name), positive=True)
         _check_number("weight_decay", self.weight_decay, positive=False)
@@ -117,13 +120,6 @@ class TrainConfig:
                 kind = type(self.checkpoint_folder).__name__
                 raise ArgumentTypeError(f"checkpoint_folder: a path or None is expected, came {kind}")
             object.__setattr__(self, "checkpoint_folder", Path(self.checkpoint_folder))
-
-
-def _check_integer(name: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ArgumentTypeError(f"{name}: an integer is expected, came {value!r} ({type(value).__name__})")
-    if value < least:
-        raise ArgumentError(f"{name}: at least {least} is expected, came {value}")
 
 
 def _check_number(name: str, value: object, *, positive: bool) -> None:

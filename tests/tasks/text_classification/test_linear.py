@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
 
 from gatewise.errors import StoreError
 from gatewise.tasks.text_classification.linear import NB_SVM, TFIDF, LinearText
@@ -59,3 +60,29 @@ def test_it_learns_and_comes_back_from_its_parts(kind) -> None:
     assert model.logits([["never", "seen"]]).shape == (1, 3)
     with pytest.raises(StoreError, match="do not fit"):
         LinearText.from_parts(config, arrays | {"bias": arrays["bias"][1:]})
+
+
+@pytest.mark.parametrize("classes", [("good", "bad"), ("good", "bad", "odd")])
+def test_nb_svm_interpolates_the_whole_line_its_intercept_too(classes) -> None:
+    """Wang & Manning 2012, section 2.3: from naive Bayes' mean weight to the SVM, by scikit-learn's parts."""
+    texts, labels = words(60, classes)
+    kept = np.flatnonzero(
+        (labels != 0) | (np.arange(len(labels)) % 4 == 0)
+    )  # uneven, so that the intercepts count
+    texts, labels = [texts[one] for one in kept], labels[kept]
+    tests, _ = words(20, classes, seed=1)
+    vectorizer = CountVectorizer(tokenizer=str.split, token_pattern=None, ngram_range=(1, 2), binary=True)
+    there = vectorizer.fit_transform(map(" ".join, texts)).toarray()
+    asked = vectorizer.transform(map(" ".join, tests)).toarray()
+    sides = []
+    for one in range(len(classes)):
+        p, q = 1.0 + there[labels == one].sum(0), 1.0 + there[labels != one].sum(0)
+        ratio = np.log(p / p.sum()) - np.log(q / q.sum())
+        svm = LinearSVC(C=1.0, max_iter=1000).fit(there * ratio, labels == one)
+        bayes = np.abs(svm.coef_).mean() * (asked * ratio).sum(axis=1)
+        sides.append(0.75 * bayes + 0.25 * svm.decision_function(asked * ratio))
+    found = LinearText.fit(texts, labels, len(classes), kind=NB_SVM).logits(tests)
+    if len(classes) == 2:  # one line for both: its height is the distance of the two columns
+        found, sides = found[:, 1:] - found[:, :1], sides[1:]
+    # The solver stops by a tolerance of 1e-4; weights are kept in float32.
+    np.testing.assert_allclose(found, np.stack(sides, 1), atol=2e-3)

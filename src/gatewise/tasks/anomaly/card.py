@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatewise.report.counting import counted
 from gatewise.tasks.anomaly.evaluation import Evaluation, table_rows
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def threshold_words(detector: AnomalyDetector) -> str:
     words = {
         "spot": f"SPOT at a false-alarm rate of {rate}; it starts at {value} and learns on (Siffer et al. 2017)",
         "dspot": f"DSPOT at a false-alarm rate of {rate} over the mean of {detector.drift_depth} rows; it "
-        "starts at {value}",
+        f"starts at {value}",
         "rate": f"the held-out scores' quantile for a false-alarm rate of {rate}: {value}",
         "labels": f"the best event F1 on the labels that were given to fit: {value}",
     }
@@ -90,7 +91,8 @@ def card_text(detector: AnomalyDetector, notes: CardNotes) -> str:
     lines += [
         "## Model",
         "",
-        f"- {count:,} parameters; {plan.num_layers} layer(s) of {plan.hidden_size} units; cell: {plan.program.name}",
+        f"- {count:,} parameters; {counted(plan.num_layers, 'layer')} "
+        f"of {plan.hidden_size} units; cell: {plan.program.name}",
         f"- Kept from epoch {detector.best_epoch_} of {len(detector.history_)} ({detector.stopped_}); fit time "
         f"{detector.fit_seconds_:.0f} s",
         f"- Threshold: {threshold_words(detector)}",

@@ -179,7 +179,7 @@ class AnomalyDetector(OutlierMixin, Estimator):  # type: ignore[misc]
             ArgumentError, ArgumentTypeError: a parameter cannot be used.
             DataError: the data cannot be used; the message names series and stamp.
         """
-        options = Options.from_estimator(self, self._seed())
+        options = Options.from_estimator(self._plain(), self._seed())
         series = read_series(X, Reading(options.missing, options.spacing))
         labels = None if y is None or options.threshold != "labels" else read_labels(y, series)
         self._remember(fit_detector(series, labels, options, from_array=not is_frame(X)))

@@ -139,7 +139,7 @@ def evaluate(detector: AnomalyDetector, series: Series, labels: Marks | None, st
     fitted = detector.fitted_
     within, before = _parts(series, start)
     judged = fitted.judge(fitted.score(series))
-    options = Options.from_estimator(detector, 0)
+    options = Options.from_estimator(detector._plain(), 0)
     model = fitted.plan.program.name
     scores = {model: judged.scored.scores, **baseline_scores(series, fitted.scaler.spread)}
     alarms = {model: judged.alarms}

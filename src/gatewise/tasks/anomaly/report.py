@@ -9,6 +9,7 @@ import numpy as np
 
 import gatewise
 from gatewise.data.frequency import show_stamp
+from gatewise.report.counting import counted
 from gatewise.report.environment import environment
 from gatewise.report.learning_curve import plot_training
 from gatewise.report.page import definitions, page, section, table
@@ -199,8 +200,9 @@ def _settings_section(detector: AnomalyDetector, seconds: float) -> str:
     count = sum(parameter.numel() for parameter in detector.fitted_.network.parameters())
     pairs = [
         ("Method", f"{plan.method}: {METHOD_WORDS[plan.method]}"),
-        ("Cell", f"{plan.program.name}, {plan.num_layers} layer(s) of {plan.hidden_size} units; {count:,} parameters"),
-        ("Lookback, horizon", f"{detector.lookback} rows, {plan.horizon} step(s)"),
+        ("Cell", f"{plan.program.name}, {counted(plan.num_layers, 'layer')} "
+ f"of {plan.hidden_size} units; {count:,} parameters"),
+        ("Lookback, horizon", f"{detector.lookback} rows, {counted(plan.horizon, 'step')}"),
         ("Quantiles", ", ".join(f"{level:g}" for level in plan.levels)),
         ("Rescaling", "" if detector.rescale is None else f"follows the last {detector.rescale:g} rows"),
         ("Error likelihood", "" if detector.likelihood is None else "{1} rows among {0}".format(*detector.likelihood)),

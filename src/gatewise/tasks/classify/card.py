@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatewise.report.counting import counted
 from gatewise.tasks.classify.evaluation import ClassEvaluation, table_rows
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def model_words(classifier: SequenceClassifier) -> str:
     pooled = "one decision per step" if plan.output == "step" else f"{plan.pooling} pooling"
     both = " in both directions" if plan.bidirectional else ""
     return (
-        f"{count:,} parameters; {shape}{plan.num_layers} layer(s) of {plan.hidden_size} units{both}, cell "
+        f"{count:,} parameters; {shape}{counted(plan.num_layers, 'layer')} of {plan.hidden_size} units{both}, cell "
         f"{plan.program.name}; {pooled}"
     )
 

@@ -14,7 +14,7 @@ from gatewise.data.sequences import Sequences, sequences_from_arrays, sequences_
 from gatewise.errors import ArgumentError, DataError
 from gatewise.nn.arguments import no_type_check
 from gatewise.tasks.base import Estimator
-from gatewise.tasks.classify.evaluation import ClassEvaluation, judge
+from gatewise.tasks.classify.evaluation import ClassEvaluation, judge, positive_class
 from gatewise.tasks.classify.fitting import FitResult, Options, TrainingSet, fit_classifier
 from gatewise.tasks.classify.labels import encode_labels, find_classes, label_values
 from gatewise.tasks.classify.streaming import ClassifierStream
@@ -192,7 +192,7 @@ class SequenceClassifier(ClassifierMixin, Estimator):
             ArgumentError, ArgumentTypeError: a parameter cannot be used.
             DataError: sequences or labels cannot be used; the message says which.
         """
-        options = Options.from_estimator(self, self._seed())
+        options = Options.from_estimator(self._plain(), self._seed())
         apart = (groups,) if isinstance(groups, str) else ()
         sequences = self._sequences(X, apart, y, fitting=True)
         labels = label_values(sequences, y, self.output, X, self.label_column)
@@ -282,19 +282,21 @@ class SequenceClassifier(ClassifierMixin, Estimator):
         return float(np.average(right[there], weights=weights[there]))
 
     @no_type_check
-    def evaluate(self, X: Any, y: Any = None, *, groups: Any = None) -> ClassEvaluation:
+    def evaluate(self, X: Any, y: Any = None, *, groups: Any = None, positive: Any = None) -> ClassEvaluation:
         """Compare with labels that the model was not fitted to, beside the majority class.
 
         Args:
             X, y: as in `fit`.
             groups: what the independent units are (subjects, days), for standard errors and bootstrap intervals, as in
                 `fit`; None: the sequences.
+            positive: of two classes the one that average precision is of; None: the rarer one of the training labels.
 
         Returns:
             Scores, confusion, and a verdict in words; print it for a table.
 
         Raises:
             DataError: the labels do not match.
+            ArgumentError: `positive` is none of two classes.
         """
         apart = (groups,) if isinstance(groups, str) else ()
         sequences, codes = self._labelled(X, y, apart)
@@ -310,10 +312,11 @@ class SequenceClassifier(ClassifierMixin, Estimator):
         if not there.any():
             raise DataError("y: no label at all; there is nothing to compare with")
         decided = (probabilities * fitted.weights).argmax(axis=1).astype(np.int64)
+        classes = tuple(str(one) for one in self.classes_)
         return judge(
             probabilities[there], codes[there], decided[there], units[there].astype(np.int64),
-            model=fitted.network.plan.program.name, classes=tuple(str(one) for one in self.classes_),
-            shares=fitted.shares, sequences=len(sequences),
+            model=fitted.network.plan.program.name, classes=classes, shares=fitted.shares,
+            sequences=len(sequences), positive=positive_class(positive, classes),
         )  # fmt: skip
 
     def stream(self) -> ClassifierStream:

@@ -12,10 +12,11 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from sklearn import metrics
 
+from gatewise.errors import ArgumentError
 from gatewise.report.text_table import aligned
 from gatewise.tasks.classify.calibration import reliability
 
-__all__ = ["MAJORITY", "ClassEvaluation", "Scores", "judge", "score"]
+__all__ = ["MAJORITY", "ClassEvaluation", "Scores", "judge", "positive_class", "score"]
 
 Whole = NDArray[np.int64]
 MAJORITY = "majority class"
@@ -36,7 +37,7 @@ class Scores:
         macro_f1: mean F1 of the classes (0 for a class that is never said).
         mcc: Matthews correlation coefficient.
         auc: area under the receiver operating characteristic; of several classes the mean of one against the rest.
-        average_precision: area under precision and recall, for two classes: of the second one.
+        average_precision: of two classes: area under precision and recall of `ClassEvaluation.positive`.
         log_loss: mean of -log of the right class's probability.
         brier: mean squared distance between probabilities and what came, summed over the classes.
         calibration_error: mean distance between stated probability and share that was right, of the class that was
@@ -74,6 +75,8 @@ class ClassEvaluation:
         decided: (labels,) the model's decisions.
         units: (labels,) the independent unit of each label.
         majority: the majority class's number.
+        positive: of two classes the number of the one that average precision is of: the one asked for, else the rarer
+            one of the training labels, of two alike the second; None for more classes.
     """
 
     model: str
@@ -91,6 +94,7 @@ class ClassEvaluation:
     decided: Whole
     units: Whole
     majority: int
+    positive: int | None
 
     @property
     def beats_trivial(self) -> bool:
@@ -99,7 +103,8 @@ class ClassEvaluation:
 
     def beside(self, name: str, probabilities: NDArray[np.float64]) -> ClassEvaluation:
         """The same with another method's probabilities, of shape (labels, classes), beside it."""
-        other = score(probabilities, self.truth, probabilities.argmax(axis=1).astype(np.int64))
+        decided = probabilities.argmax(axis=1).astype(np.int64)
+        other = score(probabilities, self.truth, decided, self.positive)
         return replace(self, scores={**self.scores, name: other})
 
     def interval(
@@ -142,6 +147,7 @@ class ClassEvaluation:
                 for name, scores in self.scores.items()
             },
             "classes": list(self.classes),
+            "positive": None if self.positive is None else self.classes[self.positive],
             "confusion": self.confusion.tolist(),
             "by_class": {
                 name: {key: _plain(value) for key, value in row.items()}
@@ -154,9 +160,11 @@ class ClassEvaluation:
         return "\n".join([*aligned(table_rows(self)), self.verdict])
 
 
-def score(probabilities: Float[np.ndarray, "labels classes"], truth: Whole, decided: Whole) -> Scores:
-    """All measures of one method on labels that are there."""
-    count, classes = probabilities.shape
+def score(
+    probabilities: Float[np.ndarray, "labels classes"], truth: Whole, decided: Whole, positive: int | None
+) -> Scores:
+    """All measures of one method on labels that are there; average precision of the class `positive`."""
+    count = len(probabilities)
     right = np.zeros_like(probabilities)
     right[np.arange(count), truth] = 1.0
     with warnings.catch_warnings():
@@ -171,8 +179,10 @@ def score(probabilities: Float[np.ndarray, "labels classes"], truth: Whole, deci
         macro_f1=float(metrics.f1_score(truth, decided, average="macro", zero_division=0)),
         mcc=float(metrics.matthews_corrcoef(truth, decided)),
         auc=_auc(probabilities, right, there),
-        average_precision=float(metrics.average_precision_score(truth == 1, probabilities[:, 1]))
-        if classes == 2 and len(there) == 2
+        average_precision=float(
+            metrics.average_precision_score(truth == positive, probabilities[:, positive])
+        )
+        if positive is not None and len(there) == 2
         else None,
         log_loss=float(-np.log(np.maximum(probabilities[np.arange(count), truth], _LEAST)).mean()),
         brier=float(((probabilities - right) ** 2).sum(axis=1).mean()),
@@ -190,6 +200,7 @@ def judge(
     classes: tuple[str, ...],
     shares: Float[np.ndarray, " classes"],
     sequences: int,
+    positive: int | None = None,
 ) -> ClassEvaluation:
     """Compare a model with the majority class of the training labels on the same labels.
 
@@ -201,11 +212,14 @@ def judge(
         classes: the classes' names.
         shares: of the classes among the training labels.
         sequences: how many sequences the labels are of.
+        positive: of two classes the number of the one that average precision is of; None: the rarer one.
     """
+    if positive is None and len(classes) == 2:
+        positive = int(shares[1] <= shares[0])
     majority = int(shares.argmax())
     trivial = np.full(len(truth), majority, dtype=np.int64)
-    own = score(probabilities, truth, decided)
-    scores = {model: own, MAJORITY: score(np.tile(shares, (len(truth), 1)), truth, trivial)}
+    own = score(probabilities, truth, decided, positive)
+    scores = {model: own, MAJORITY: score(np.tile(shares, (len(truth), 1)), truth, trivial, positive)}
     gain, error = _gain((decided == truth).astype(float) - (trivial == truth), units)
     confusion = metrics.confusion_matrix(truth, decided, labels=np.arange(len(classes))).astype(np.int64)
     numbers = metrics.precision_recall_fscore_support(
@@ -230,14 +244,30 @@ def judge(
         decided=decided,
         units=units,
         majority=majority,
+        positive=positive,
     )  # fmt: skip
+
+
+def positive_class(positive: Any, classes: tuple[str, ...]) -> int | None:
+    """The number of the class that a caller of `evaluate` names by `positive`; None stays None.
+
+    Raises:
+        ArgumentError: it is none of two classes.
+    """
+    if positive is None:
+        return None
+    if len(classes) != 2 or str(positive) not in classes:
+        among = " or ".join(map(repr, classes)) if len(classes) == 2 else f"None for {len(classes)} classes"
+        raise ArgumentError(f"positive: {among} is expected, came {positive!r:.60}")
+    return classes.index(str(positive))
 
 
 def table_rows(evaluation: ClassEvaluation) -> list[list[str]]:
     """Method and scores as text, a header first; a column for what applies to these classes."""
+    named = "" if evaluation.positive is None else f" of {evaluation.classes[evaluation.positive]}"
     columns = [
         ("accuracy", "accuracy"), ("balanced_accuracy", "balanced"), ("macro_f1", "macro F1"), ("mcc", "MCC"),
-        ("auc", "AUC"), ("average_precision", "avg. precision"), ("log_loss", "log loss"),
+        ("auc", "AUC"), ("average_precision", f"avg. precision{named}"), ("log_loss", "log loss"),
         ("calibration_error", "calib. error"),
     ]  # fmt: skip
     there = [

@@ -77,8 +77,12 @@ def plot_reliability(evaluation: ClassEvaluation) -> Figure:
 
 
 def plot_precision_recall(evaluation: ClassEvaluation) -> Figure:
-    """Precision against recall, of each class against the rest (of two, the second)."""
-    chosen = [1] if len(evaluation.classes) == 2 else list(range(min(len(evaluation.classes), _MOST_LINES)))
+    """Precision against recall, of each class against the rest (of two, the positive one)."""
+    chosen = (
+        [evaluation.positive]
+        if evaluation.positive is not None
+        else list(range(min(len(evaluation.classes), _MOST_LINES)))
+    )
     with canvas(5.4, 4.4) as (figure, axes):
         for index, colour in zip(chosen, (MODEL, *OTHERS), strict=False):
             came = evaluation.truth == index

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewise.data.frequency import show_stamp
+from gatewise.report.counting import counted
 from gatewise.tasks.forecast.ensemble import Ensemble
 from gatewise.tasks.forecast.evaluation import Evaluation
 
@@ -84,7 +85,7 @@ def card_text(forecaster: Forecaster, notes: CardNotes) -> str:
     lines += [
         "## Model",
         "",
-        f"- {several}{count:,} parameters; {plan.num_layers} layer(s) of {plan.hidden_size} units; "
+        f"- {several}{count:,} parameters; {counted(plan.num_layers, 'layer')} of {plan.hidden_size} units; "
         f"cell: {plan.program.name}",
         f"- Kept from epoch {forecaster.best_epoch_} of {len(forecaster.history_)} ({forecaster.stopped_}); fit time "
         f"{forecaster.fit_seconds_:.0f} s",
@@ -126,7 +127,7 @@ def _evaluation_lines(evaluation: Evaluation) -> list[str]:
         "| --- " * len(header) + "|",
         *("| " + " | ".join(row) + " |" for row in rows),
         "",
-        f"{evaluation.windows:,} forecasts, {evaluation.span[0]} to {evaluation.span[1]}, an origin every "
-        f"{evaluation.every} row(s), {evaluation.points:,} observed values; the same for all methods. "
+        f"{counted(evaluation.windows, 'forecast')}, {evaluation.span[0]} to {evaluation.span[1]}, an origin every "
+        f"{counted(evaluation.every, 'row')}, {evaluation.points:,} observed values; the same for all methods. "
         f"Coverage: {shares}.",
     ]

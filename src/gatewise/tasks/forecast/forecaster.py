@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from gatewise.checks import whole
 from gatewise.data import Panel
 from gatewise.data.frames import is_frame
 from gatewise.data.frequency import parse_stamp
@@ -233,7 +234,7 @@ class Forecaster(Estimator):
             ArgumentError, ArgumentTypeError: a parameter cannot be used.
             DataError: the table cannot be used; the message names series and stamp.
         """
-        options = Options.from_estimator(self, self._seed())
+        options = Options.from_estimator(self._plain(), self._seed())
         panel, from_array = self._panel(X, fitting=True)
         self._remember(fit_forecaster(panel, options, from_array=from_array))
         if from_array:
@@ -294,8 +295,8 @@ class Forecaster(Estimator):
             raise ArgumentError(f"num_samples: at least 1 is expected, came {num_samples}")
         panel = self.fitted_.context if df is None else self._panel(df)[0]
         encoder = self.fitted_.encoder
-        whole = behind(panel, future, encoder.covariates.roles.future, encoder.horizon, self.missing)
-        return self.fitted_.sample(whole, int(num_samples), panel.lengths)
+        rows = behind(panel, future, encoder.covariates.roles.future, encoder.horizon, self.missing)
+        return self.fitted_.sample(rows, int(num_samples), panel.lengths)
 
     @no_type_check
     def evaluate(
@@ -336,8 +337,7 @@ class Forecaster(Estimator):
             first = self.fitted_.held_out(panel, stamp)
         if every is None:
             every = max(1, -(-int((panel.lengths - first).sum()) // _MOST_WINDOWS))
-        if not isinstance(every, int) or isinstance(every, bool) or every < 1:
-            raise ArgumentError(f"every: an integer of at least 1 is expected, came {every!r}")
+        every = whole("every", every)
         return self.fitted_.back_test(
             panel, first, every, self.fitted_.network.plan.program.name, linear=linear
         )
@@ -374,7 +374,7 @@ class Forecaster(Estimator):
         Raises:
             DataError: a window has too few rows before or after it.
         """
-        options = Options.from_estimator(self, self._seed())
+        options = Options.from_estimator(self._plain(), self._seed())
         if not is_frame(df):
             raise ArgumentTypeError(
                 f"df: a pandas, polars or pyarrow table is expected, came {type(df).__name__}"
@@ -468,13 +468,10 @@ class Forecaster(Estimator):
         self.season_length_ = result.fitted.encoder.season_length
         self.frequency_ = result.fitted.frequency
 
-    def _forecast(
-        self, df: Any, horizon: int | None, future: Any = None
-    ) -> tuple[Panel, NDArray[np.float64]]:
+    def _forecast(self, df: Any, horizon: Any, future: Any = None) -> tuple[Panel, NDArray[np.float64]]:
         self._require_fitted("fitted_")
         most = self.fitted_.encoder.horizon
-        if horizon is not None and (not isinstance(horizon, int) or isinstance(horizon, bool)):
-            raise ArgumentTypeError(f"horizon: an integer is expected, came {horizon!r}")
+        horizon = None if horizon is None else whole("horizon", horizon, 0)
         if horizon is not None and not 1 <= horizon <= most:
             raise ArgumentError(
                 f"horizon: 1 to {most} is expected (the model was fitted for {most} steps), came {horizon}; fit with "
@@ -483,5 +480,5 @@ class Forecaster(Estimator):
         panel = self.fitted_.context if df is None else self._panel(df)[0]
         steps = horizon or most
         names = self.fitted_.encoder.covariates.roles.future
-        whole = behind(panel, future, names, steps, self.missing)
-        return panel, self.fitted_.forecast(whole, panel.lengths)[:, :steps]
+        rows = behind(panel, future, names, steps, self.missing)
+        return panel, self.fitted_.forecast(rows, panel.lengths)[:, :steps]

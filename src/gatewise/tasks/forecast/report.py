@@ -9,6 +9,7 @@ import numpy as np
 
 import gatewise
 from gatewise.data.frequency import show_stamp
+from gatewise.report.counting import counted
 from gatewise.report.environment import environment
 from gatewise.report.learning_curve import plot_training
 from gatewise.report.page import definitions, page, section, table
@@ -139,7 +140,7 @@ def _error_section(evaluation: Evaluation) -> str:
         "Errors on rows the model never saw",
         table(table_rows(evaluation), own=0),
         f'<p class="note">The model is {escape(wins)}.</p>',
-        note=f"{evaluation.windows:,} forecasts of {evaluation.back_test.actual.shape[1]} steps each, "
+        note=f"{counted(evaluation.windows, 'forecast')} of {evaluation.back_test.actual.shape[1]} steps each, "
         f"{evaluation.span[0]} to {evaluation.span[1]}, one from every "
         f"{'row' if evaluation.every == 1 else f'{evaluation.every} rows'}; {evaluation.points:,} observed values, the "
         "same for all methods. MASE is the MAE in units of the seasonal naive method's error on the training rows.",
@@ -170,7 +171,8 @@ def _settings_section(forecaster: Forecaster, seconds: float) -> str:
     plan, log = fitted.network.plan, fitted.scaler.log
     count = sum(parameter.numel() for parameter in fitted.network.parameters())
     pairs = [
-        ("Cell", f"{plan.program.name}, {plan.num_layers} layer(s) of {plan.hidden_size} units; {count:,} parameters"),
+        ("Cell", f"{plan.program.name}, {counted(plan.num_layers, 'layer')} "
+ f"of {plan.hidden_size} units; {count:,} parameters"),
         (
             "Lookback, horizon",
             f"{fitted.encoder.lookback} rows, {plan.horizon} steps; season of {fitted.encoder.season_length}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatewise.report.counting import counted
 from gatewise.tasks.language.evaluation import TextEvaluation, table_rows
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ def model_words(model: LanguageModel) -> str:
         "adaptive softmax" if plan.clusters else "output tied to the embedding" if plan.tied else "own output"
     )
     return (
-        f"{count:,} parameters; embedding of {plan.embedding_size}, {plan.num_layers} layer(s) of {widths} units, cell "
+        f"{count:,} parameters; embedding of {plan.embedding_size}, {counted(plan.num_layers, 'layer')} "
+        f"of {widths} units, cell "
         f"{plan.program.name}; {output}"
     )
 

@@ -234,7 +234,7 @@ class LanguageModel(Writes, Estimator):
             ArgumentError, ArgumentTypeError: a parameter cannot be used.
             DataError: the text cannot be used, or there is too little of it.
         """
-        options = Options.from_estimator(self, self._seed())
+        options = Options.from_estimator(self._plain(), self._seed())
         held = None if validation is None else _opened(validation)
         self._remember(fit_language_model(_opened(X), held, options))
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatewise.report.counting import counted
 from gatewise.tasks.classify.card import input_words, model_words, training_words
 from gatewise.tasks.recipes.evaluation import RecordEvaluation
 
@@ -96,7 +97,7 @@ def kind_words(detector: RecordDetector) -> str:
     """Which kinds of bad records were shown, and how often."""
     kinds = detector.kinds_
     named = ", ".join(kinds[:_MOST_KINDS]) + (", ..." if len(kinds) > _MOST_KINDS else "")
-    return f"{detector.bad_share_:.2%} of those fitted to, {len(kinds)} kind(s): {named}"
+    return f"{detector.bad_share_:.2%} of those fitted to, {counted(len(kinds), 'kind')}: {named}"
 
 
 def rule_words(detector: RecordDetector) -> str:

@@ -134,7 +134,7 @@ class RecordDetector(Estimator):
             KeyboardInterrupt: Ctrl-C ended the training of one of several parts; with a `checkpoint_folder` of the
                 classifier the same fit goes on from there.
         """
-        self._check_parameters()
+        self._plain()._check_parameters()
         kinds = self._kinds(X)
         bad = kinds != str(self.usual)
         if bad.all() or not bad.any():
@@ -143,7 +143,7 @@ class RecordDetector(Estimator):
                 f"{'others' if bad.all() else repr(self.usual)}"
             )
         windows = self._windows(X, None)
-        found = fit_records(windows, kinds, bad, self._options())
+        found = fit_records(windows, kinds, bad, self._plain()._options())
         self.scorer_ = found.scorer
         self.classifier_ = found.scorer.members[0].classifier
         self.columns_ = (windows.sequences.channels, windows.sequences.categories)
@@ -185,7 +185,7 @@ class RecordDetector(Estimator):
     def stream(self) -> RecordStream:
         """Records as they arrive: `push(record, entity=..., time=...)` gives each one's probability, as in batches."""
         self._require_fitted("scorer_")
-        return RecordStream(self.scorer_, self.window, grouped=self.entity_column is not None)
+        return RecordStream(self.scorer_, int(self.window), grouped=self.entity_column is not None)
 
     @no_type_check
     def evaluate(self, X: Any, *, at: tuple[int, ...] = (100,)) -> RecordEvaluation:
@@ -272,7 +272,7 @@ class RecordDetector(Estimator):
 
     def _windows(self, X: Any, columns: Any) -> Windows:
         return windows_by_entity(
-            X, window=self.window, entity=self.entity_column, time=self.time_column,
+            X, window=int(self.window), entity=self.entity_column, time=self.time_column,
             missing=self._model().missing, leave_out=(self.label_column, *self.ignore_columns), columns=columns,
         )  # fmt: skip
 

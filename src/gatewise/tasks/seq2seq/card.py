@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatewise.report.counting import counted
 from gatewise.tasks.seq2seq.evaluation import TextEvaluation, table_rows
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def model_words(model: SequenceToSequence) -> str:
         ", with coverage" if plan.coverage else ""
     )
     return (
-        f"{count:,} parameters; encoder and decoder of {plan.num_layers} layer(s) of {plan.hidden_size} units, cell "
+        f"{count:,} parameters; encoder and decoder of {counted(plan.num_layers, 'layer')} "
+        f"of {plan.hidden_size} units, cell "
         f"{plan.program.name}; {plan.attention} attention{fed}{extras}"
     )
 

@@ -131,7 +131,7 @@ class SequenceToSequence(Estimator):
                 )
             more = pairs_of(*validation, names=("validation[0]", "validation[1]"))
             sources, targets, held = sources + more[0], targets + more[1], len(more[0])
-        options = Options.from_estimator(self, self._seed())
+        options = Options.from_estimator(self._plain(), self._seed())
         self._manner()
         self._remember(fit_pairs(Texts(sources, targets, held, self.WORDS_TRANSLATE), options))
         return self
@@ -210,7 +210,7 @@ class SequenceToSequence(Estimator):
 
     def _manner(self, n_best: int = 1) -> Manner:
         """How targets are found, checked."""
-        chosen = self.chosen()
+        chosen = self._plain().chosen()
         for name, least in (("beam_size", 1), ("no_repeat_ngram", 0)):
             check_count(name, chosen[name], least)
         for name in ("length_penalty", "coverage_penalty"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatewise.report.counting import counted
 from gatewise.tasks.tagging.evaluation import TagEvaluation, table_rows
 
 if TYPE_CHECKING:
@@ -80,8 +81,9 @@ def model_words(tagger: SequenceTagger) -> str:
     plan = tagger.fitted_.network.plan
     count = sum(parameter.numel() for parameter in tagger.fitted_.network.parameters())
     return (
-        f"{count:,} parameters; {plan.words:,} words, {_CHARACTERS[plan.characters]}, {plan.num_layers} layer(s) of "
-        f"{plan.hidden_size} units in both directions, cell {plan.program.name}; {_HEADS[plan.head]}"
+        f"{count:,} parameters; {plan.words:,} words, {_CHARACTERS[plan.characters]}, "
+        f"{counted(plan.num_layers, 'layer')} of {plan.hidden_size} units in both directions, "
+        f"cell {plan.program.name}; {_HEADS[plan.head]}"
     )
 
 

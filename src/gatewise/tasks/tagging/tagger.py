@@ -169,7 +169,7 @@ class SequenceTagger(Estimator):
             ArgumentError, ArgumentTypeError: a parameter cannot be used.
             DataError: sentences, tags or vectors cannot be used; the message says which.
         """
-        options = TaggerOptions.from_estimator(self, self._seed())
+        options = TaggerOptions.from_estimator(self._plain(), self._seed())
         data = labelled(X, y, intents, "X")
         parts, held = [data], None
         if validation is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatewise.report.counting import counted
 from gatewise.tasks.classify.evaluation import ClassEvaluation, table_rows
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def model_words(classifier: TextClassifier) -> str:
     count = sum(parameter.numel() for parameter in classifier.fitted_.network.parameters())
     both = " in both directions" if plan.bidirectional else ""
     return (
-        f"{count:,} parameters; {plan.words:,} words, {plan.num_layers} layer(s) of {plan.hidden_size} units{both}, "
+        f"{count:,} parameters; {plan.words:,} words, {counted(plan.num_layers, 'layer')} "
+        f"of {plan.hidden_size} units{both}, "
         f"cell {plan.program.name}; {plan.pooling} pooling"
     )
 

@@ -13,7 +13,7 @@ from gatewise.data.text.labelled import LabelledTexts
 from gatewise.errors import ArgumentError, DataError
 from gatewise.nn.arguments import no_type_check
 from gatewise.tasks.base import Estimator
-from gatewise.tasks.classify.evaluation import ClassEvaluation, judge
+from gatewise.tasks.classify.evaluation import ClassEvaluation, judge, positive_class
 from gatewise.tasks.language import LanguageModel
 from gatewise.tasks.language.vectors import word_vectors
 from gatewise.tasks.text_classification.attribution import Attribution
@@ -185,7 +185,7 @@ class TextClassifier(ClassifierMixin, Estimator):
             ArgumentError, ArgumentTypeError: a parameter cannot be used.
             DataError: texts or classes cannot be used; the message says which.
         """
-        options = TextOptions.from_estimator(self, self._seed())
+        options = TextOptions.from_estimator(self._plain(), self._seed())
         texts, labels = _labelled(X, y)
         classes = np.unique(labels)
         held = None
@@ -232,17 +232,19 @@ class TextClassifier(ClassifierMixin, Estimator):
         return float(np.average(right, weights=sample_weight))
 
     @no_type_check
-    def evaluate(self, X: Any, y: Any = None) -> ClassEvaluation:
+    def evaluate(self, X: Any, y: Any = None, *, positive: Any = None) -> ClassEvaluation:
         """Compare with classes that the model was not fitted to, beside the majority class and two linear classifiers.
 
         Args:
             X, y: as in `fit`.
+            positive: of two classes the one that average precision is of; None: the rarer one of the training labels.
 
         Returns:
             Scores, confusion, and a verdict in words; print it for a table.
 
         Raises:
             DataError: a class is none of those that were fitted.
+            ArgumentError: `positive` is none of two classes.
         """
         fitted = self._fitted()
         texts, labels = _labelled(X, y)
@@ -252,6 +254,7 @@ class TextClassifier(ClassifierMixin, Estimator):
         found = judge(
             probabilities, codes, probabilities.argmax(axis=1).astype(np.int64), np.arange(len(codes)),
             model=fitted.network.plan.program.name, classes=fitted.classes, shares=fitted.shares, sequences=len(codes),
+            positive=positive_class(positive, fitted.classes),
         )  # fmt: skip
         for name, baseline in fitted.baselines.items():
             found = found.beside(name, baseline.probabilities(words))

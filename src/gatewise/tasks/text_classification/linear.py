@@ -170,7 +170,8 @@ def _fit_nb_svm(counts: Any, labels: NDArray[np.int64], classes: int) -> tuple[N
         mean = np.abs(weights).mean()
         scales.append(ratio)
         columns.append((1 - _BETA) * mean + _BETA * weights)
-        biases.append(float(model.intercept_[0]))
+        # Their eq. 5 goes back from the SVM to naive Bayes, intercept and all: (1 - beta) mean|w| r.f + beta (w.f + b).
+        biases.append(_BETA * float(model.intercept_[0]))
     return np.stack(scales, 1), np.stack(columns, 1), np.array(biases)
 
 
