@@ -216,7 +216,9 @@ class Recurrent(Calling, Streaming, Preparable, torch.nn.Module):
             streams: The further inputs of a cell that has several, by name or in order, laid out like ``input``.
             lengths: (batch,) number of steps of each sequence, on any device, in any order, zero allowed.
             mask: (time, batch), or as batch_first has it; False keeps the state and gives a zero output.
-            resets: The same shape; True starts afresh before that step (in the reverse direction after it).
+            resets: The same shape; True starts afresh before that step (in the reverse direction after it). It is a
+                boundary between the steps that count: one at a masked step lies before the row's next counted step, and
+                one behind its last (padded ``done`` flags) changes nothing.
             return_gates: Whether to give every gate and state at every step as well.
 
         Returns:
