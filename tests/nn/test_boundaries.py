@@ -12,7 +12,7 @@ TIME, BATCH = 7, 6
 
 
 def by_rows(module, x, streams, state, keep, resets):
-    """Each row alone: masked steps taken out, each reset moved on to the next counted step, those behind the last left out."""
+    """Each row alone, masked steps taken out and each reset moved on to the next counted step, if there is one."""
     outputs, finals = (
         torch.zeros(TIME, BATCH, module(x, state, streams=streams)[0].shape[-1], dtype=x.dtype),
         [],

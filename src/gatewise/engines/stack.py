@@ -81,8 +81,8 @@ def extra_streams(call: StackCall) -> dict[str, Tensor]:
 def _boundaries(reset: Tensor, mask: Tensor | None, reverse: bool) -> Tensor:
     """Before which steps one direction starts afresh: (time, batch, 1).
 
-    A reset before step t is a boundary between the counted steps around it: one at a masked step lies before the row's next
-    counted step, and one behind the row's last counted step is none, so that padding changes nothing.
+    A reset before step t is a boundary between the counted steps around it: one at a masked step lies before the row's
+    next counted step, and one behind the row's last counted step is none, so that padding changes nothing.
     """
     if mask is None:
         # Backwards, the boundary before step t is crossed on the way from t to t - 1.

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 from gatewise.engines import Explanation
 from gatewise.engines import explain as explain_call
 from gatewise.errors import ArgumentTypeError
-from gatewise.nn.arguments import no_type_check
+from gatewise.nn.arguments import no_type_check, plain
 from gatewise.nn.autocast import run_call
 from gatewise.nn.calling import Calling
 from gatewise.nn.construct import Plan, plan_layers
@@ -106,6 +106,12 @@ class Recurrent(Calling, Streaming, Preparable, torch.nn.Module):
         reverse: bool = False,
         **options: Any,
     ) -> None:
+        input_size, hidden_size, num_layers, proj_size = map(
+            plain, (input_size, hidden_size, num_layers, proj_size)
+        )
+        dropout, recurrent_dropout, weight_drop = map(plain, (dropout, recurrent_dropout, weight_drop))
+        zoneout = [plain(z) for z in zoneout] if isinstance(zoneout, tuple | list) else plain(zoneout)
+        chrono_steps, checkpoint_every = plain(chrono_steps), plain(checkpoint_every)
         plan = plan_layers(
             cell, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype,
             proj_size=proj_size, recurrent_dropout=recurrent_dropout, zoneout=zoneout, weight_drop=weight_drop,

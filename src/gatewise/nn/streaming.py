@@ -149,8 +149,7 @@ def _check_direction(module: Any) -> None:
 
 
 def _step_by_module(module: Any, x_t: Tensor, state: Any, streams: Any) -> tuple[Tensor, Any]:
-    """The same through the module's own call, where hooks are on it: they may refresh weights, or change what goes in and
-    comes out (pruning, the older weight_norm and spectral_norm)."""
+    """The same through the module's own call, for its hooks, which may refresh weights (pruning, weight_norm)."""
     _check_direction(module)
     batched = geometry.check_row(type(module).__name__, "x_t", x_t, module.input_size)
     axis = 0 if not batched or not module.batch_first else 1
