@@ -11,6 +11,9 @@ Example:
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
@@ -20,7 +23,19 @@ __all__ = [
     "GatewiseError",
     "ShapeError",
     "StoreError",
+    "meant",
 ]
+
+
+def meant(name: object, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest known one, where one is near.
+
+    Example:
+        >>> meant("zoneoute", ["zoneout", "dropout"])
+        "; did you mean 'zoneout'?"
+    """
+    near = difflib.get_close_matches(name, list(known), n=1) if isinstance(name, str) else []
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 class GatewiseError(Exception):

@@ -107,7 +107,7 @@ def test_what_cannot_be_is_refused(arguments, options, words) -> None:
 
 def test_shapes_that_do_not_fit_are_named() -> None:
     attention = Attention("additive", 3, 4)
-    with pytest.raises(ShapeError, match="sequence: expected 4 features"):
+    with pytest.raises(ShapeError, match="sequence: expected .positions, batch, 4."):
         attention.prepare(torch.randn(5, 2, 3))
     memory = attention.prepare(torch.randn(5, 2, 4))
     with pytest.raises(ShapeError, match="query: expected"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gatewise import nn
-from tests.nn.helpers import assert_equal, differentiate, layer
+from gatewise import cells, nn
+from tests.nn.helpers import assert_equal, differentiate, layer, streams_for
 
 TIME, BATCH, SIZE = 5, 3, 6
 
@@ -128,3 +128,62 @@ def test_layer_norm_is_the_normalised_cell() -> None:
     assert "layer_norm=True" in repr(module)
     scaled = module(torch.randn(TIME, BATCH, SIZE))[0]
     assert bool(scaled.isfinite().all())
+
+
+RATES = [
+    {"recurrent_dropout": 1.0},
+    {"weight_drop": 1.0},
+    {"zoneout": 1.0},
+    {"zoneout": (0.0, 1.0)},
+    {"zoneout": (1.0, 0.0)},
+]
+
+
+@pytest.mark.parametrize("engine", ["reference", "auto"])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("extra", RATES)
+@pytest.mark.parametrize("cell", ["lstm_peephole", "indrnn", "gru_d", "slstm"])
+def test_a_rate_of_one(cell, extra, training, engine) -> None:
+    """The limit of rates below one: no parameter takes another's place where one is left without a use."""
+    count = len(cells.get(cell).states)
+    if (isinstance(extra.get("zoneout"), tuple) and count != 2) or (
+        cell == "indrnn" and "weight_drop" in extra
+    ):
+        pytest.skip("not for this cell")
+    near = {
+        k: tuple(min(r, 1 - 1e-12) for r in v) if isinstance(v, tuple) else 1 - 1e-12
+        for k, v in extra.items()
+    }
+    found = []
+    for options, name in ((extra, engine), (near, "reference")):
+        module = layer(cell, SIZE, SIZE, 1, **options, engine=name).train(training)
+        x = torch.randn(
+            TIME,
+            BATCH,
+            SIZE,
+            dtype=torch.float64,
+            generator=torch.Generator().manual_seed(1),
+            requires_grad=True,
+        )
+        streams = streams_for(module, (TIME, BATCH))
+        torch.manual_seed(3)
+        output, final = module(x, streams=streams, lengths=[5, 0, 3])
+        wanted = [x, *module.parameters()]
+        first = torch.autograd.grad(output.sin().sum(), wanted, allow_unused=True, create_graph=True)
+        found.append([output, *final, *(torch.zeros(()) if g is None else g for g in first)])
+        total = sum((g.sin().sum() for g in first if g is not None), torch.zeros(()))
+        if total.requires_grad:
+            second = torch.autograd.grad(total, wanted, allow_unused=True)
+            found[-1] += [torch.zeros(()) if g is None else g for g in second]
+        else:
+            found[-1] += [torch.zeros(())] * len(wanted)
+    for one, limit in zip(*found, strict=True):
+        # The limit's rate is 1e-12 away; sums are over fewer than 1e3 terms of at most 10.
+        assert float((one - limit).detach().abs().max()) < 1e-8
+
+
+def test_a_rate_of_one_on_a_prepared_copy() -> None:
+    module = nn.Recurrent("lstm_peephole", 3, 4, zoneout=(0.0, 1.0)).eval()
+    x, state = torch.randn(5, 2, 3), (torch.rand(1, 2, 4), torch.rand(1, 2, 4))
+    with torch.no_grad():
+        assert_equal(nn.prepare(module)(x, state)[0], module(x, state)[0], 1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn.utils import prune
 
 from gatewise import cells, nn
 from gatewise.errors import ArgumentError, ShapeError
@@ -140,3 +141,57 @@ def test_a_state_of_another_batch_or_layer_is_refused() -> None:
         ):
             with pytest.raises(ShapeError, match="state: expected"):
                 other.step(row, state)
+
+
+def _prune(module):
+    prune.l1_unstructured(module, "weight_hh_l0", amount=0.5)
+
+
+def _double_input(module):
+    module.register_forward_pre_hook(
+        lambda m, args, kwargs: ((args[0] * 2, *args[1:]), kwargs), with_kwargs=True
+    )
+
+
+def _change_output(module):
+    module.register_forward_hook(lambda m, args, result: (result[0] + 1, result[1]))
+
+
+def _old_weight_norm(module):
+    with pytest.warns(FutureWarning):
+        torch.nn.utils.weight_norm(module, "weight_hh_l0")
+
+
+def _parametrized(module):
+    torch.nn.utils.parametrizations.weight_norm(module, "weight_hh_l0")
+
+
+@pytest.mark.parametrize("hook", [_prune, _double_input, _change_output, _old_weight_norm, _parametrized])
+@pytest.mark.parametrize("options", [{}, {"batch_first": True}])
+def test_step_gives_the_calls_numbers_whatever_hooks_are_on(hook, options) -> None:
+    module = layer("gru", INPUT, HIDDEN, **options).eval()
+    hook(module)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(3)  # what a hook refreshes is stale from here on
+    x, state = (
+        torch.randn(1, BATCH, INPUT, dtype=torch.float64),
+        torch.rand(1, BATCH, HIDDEN, dtype=torch.float64),
+    )
+    y, new = module.step(x[0], (state,))
+    expected, after = module(x.transpose(0, 1) if options else x, (state,))
+    assert_equal(y, expected[:, 0] if options else expected[0])
+    assert_equal(new, after)
+
+
+def test_step_minds_global_hooks_and_streams() -> None:
+    module, x = layer("gru_d", INPUT, HIDDEN, 1).eval(), torch.randn(TIME, BATCH, INPUT, dtype=torch.float64)
+    streams = streams_for(module, (TIME, BATCH))
+    handle = torch.nn.modules.module.register_module_forward_hook(
+        lambda m, args, result: (result[0] * 2, result[1])
+    )
+    try:
+        expected, _ = module(x, streams=streams)
+        assert_equal(stream(module, x, streams)[0], expected)
+    finally:
+        handle.remove()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from gatewise.errors import ArgumentError, ArgumentTypeError
+from gatewise.errors import ArgumentError, ArgumentTypeError, meant
 from gatewise.spec import Cell, Program
 
 __all__ = ["CellInfo", "describe", "get", "names"]
@@ -59,7 +59,7 @@ def _cell(name: str) -> Cell:
     except KeyError:
         raise ArgumentError(
             f"cell: expected one of {', '.join(names())}, a Cell made with @gatewise.cell or a Program, got {name!r}; "
-            "see gatewise.cells.names()"
+            "see gatewise.cells.names()" + meant(name, names())
         ) from None
 
 

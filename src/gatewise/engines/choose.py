@@ -20,7 +20,7 @@ from gatewise.engines.reference import random_masks
 from gatewise.engines.sizes import sizes_of
 from gatewise.engines.stack import call_program, run_stack
 from gatewise.engines.traced import run_traced, run_untraced
-from gatewise.errors import ArgumentError, EngineError
+from gatewise.errors import ArgumentError, EngineError, meant
 from gatewise.spec.program import Program
 
 __all__ = [
@@ -89,7 +89,10 @@ def observed() -> Iterator[list[Explanation]]:
 def check_engine(engine: str) -> None:
     """Raises ArgumentError unless the name is one of an engine."""
     if engine not in ENGINES:
-        raise ArgumentError(f"engine: expected one of {', '.join(ENGINES)}, got {engine!r}; pass 'auto'")
+        raise ArgumentError(
+            f"engine: expected one of {', '.join(ENGINES)}, got {engine!r}; pass 'auto'"
+            + meant(engine, ENGINES)
+        )
 
 
 def _wants_torch(call: StackCall) -> tuple[bool, str | None]:

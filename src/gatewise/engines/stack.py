@@ -83,6 +83,27 @@ def extra_streams(call: StackCall) -> dict[str, Tensor]:
     return extras
 
 
+def _boundaries(reset: Tensor, mask: Tensor | None, reverse: bool) -> Tensor:
+    """Before which steps one direction starts afresh: (time, batch, 1).
+
+    A reset before step t is a boundary between the counted steps around it: one at a masked step lies before the row's
+    next counted step, and one behind the row's last counted step is none, so that padding changes nothing.
+    """
+    if mask is None:
+        # Backwards, the boundary before step t is crossed on the way from t to t - 1.
+        return torch.cat([reset[1:], torch.zeros_like(reset[:1])]) if reverse else reset
+    passed = reset.to(torch.int64).cumsum(0)
+    if not reverse:
+        # The boundaries up to the last counted step before each one; none before the first.
+        seen = torch.where(mask, passed, 0).cummax(0).values
+        return mask & (passed > torch.cat([torch.zeros_like(seen[:1]), seen[:-1]]))
+    # And up to the next counted step, where there is one: later counts are never smaller, so `most` stands for none.
+    most = passed.shape[0] + 1
+    ahead = torch.where(mask, passed, most).flip(0).cummin(0).values.flip(0)
+    following = torch.cat([ahead[1:], torch.full_like(ahead[:1], most)])
+    return mask & (following > passed) & (following < most)
+
+
 def _layer(
     call: StackCall, program: Program, layer: int, layer_inputs: tuple[Tensor, ...], extras: dict[str, Tensor]
 ) -> list[RecurrenceResult]:
@@ -113,12 +134,14 @@ def operands_of(
         steps, rows = layer_inputs[0].shape[:2]
         for state, initial in zip(call.program.states, call.reset_states, strict=True):
             streams[f"initial:{state.name}"] = initial[index].expand(steps, rows, initial.shape[-1])
-        if reverse:
-            # Backwards, the boundary before step t is crossed on the way from t to t - 1.
-            reset = extras["reset"]
-            streams["reset"] = torch.cat([reset[1:], torch.zeros_like(reset[:1])])
+        streams["reset"] = _boundaries(extras["reset"], extras.get("mask"), reverse)
     inputs = [streams[stream.name] for stream in program.inputs]
-    return inputs, [state[index] for state in call.states], list(call.tensors[index])
+    tensors = list(call.tensors[index])
+    if len(program.tensors) < len(tensors):
+        # A transform can leave a parameter without a use (zoneout of 1): operands are the program's own, by name.
+        held = {spec.name: tensor for spec, tensor in zip(call.program.tensors, tensors, strict=True)}
+        tensors = [held[spec.name] for spec in program.tensors]
+    return inputs, [state[index] for state in call.states], tensors
 
 
 def _direction(
@@ -127,10 +150,12 @@ def _direction(
 ) -> RecurrenceResult:  # fmt: skip
     """One layer in one direction."""
     if call.prepared is not None:
+        packed = call.prepared[index]
+        if len(tensors) < len(packed.tensors):
+            packed = type(packed)(tensors, packed.weights)
         return recurrence(
-            program, inputs, states, tensors,
-            reverse=reverse, seed=call.seed, stream=index, prepared=call.prepared[index],
-        )  # fmt: skip
+            program, inputs, states, tensors, reverse=reverse, seed=call.seed, stream=index, prepared=packed
+        )
     if call.checkpoint_every is None:
         return recurrence(
             program,

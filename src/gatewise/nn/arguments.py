@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -20,8 +21,10 @@ __all__ = [
     "check_limits",
     "check_optional_count",
     "check_rate",
+    "check_room",
     "check_size",
     "no_type_check",
+    "plain",
     "warn_of_lone_dropout",
     "zoneout_rates",
 ]
@@ -181,6 +184,22 @@ def check_limits(tensors: int, elements: int) -> None:
             f"input_size, hidden_size, num_layers: expected at most {MAX_TENSORS} tensors and {MAX_ELEMENTS} numbers "
             f"in one, got {tensors} and {elements}; pass smaller sizes"
         )
+
+
+def check_room(names: str, elements: int) -> None:
+    """Raises ArgumentError for weights that the machine's memory cannot hold, in float32, before any is taken."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 42
+    if elements * 4 > total:
+        raise ArgumentError(
+            f"{names}: expected weights that fit the memory of {total / 2**30:.0f} GiB, got sizes that take "
+            f"{elements * 4 / 2**30:,.0f} GiB; pass smaller sizes"
+        )
+
+
+def plain(value: Any) -> Any:
+    """numpy's scalars as Python's own numbers; all else as it is."""
+    known = type(value).__module__ == "numpy" and getattr(value, "shape", None) == ()
+    return value.item() if known else value
 
 
 @no_type_check

@@ -8,8 +8,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gatewise.errors import ArgumentError, ShapeError
-from gatewise.nn.arguments import check_size, no_type_check
+from gatewise.engines import geometry
+from gatewise.engines.geometry import expect_tensor
+from gatewise.errors import ArgumentError, ArgumentTypeError, ShapeError
+from gatewise.nn.arguments import check_flag, check_room, check_size, no_type_check
 
 __all__ = ["SCORES", "Attention", "Memory"]
 
@@ -74,7 +76,7 @@ class Attention(torch.nn.Module):
         *,
         coverage: bool = False,
     ) -> None:
-        if score not in SCORES:
+        if not isinstance(score, str) or score not in SCORES:
             raise ArgumentError(f"score: expected one of {', '.join(SCORES)}, got {score!r:.60}")
         size = query_size if attention_size is None else attention_size
         for name, value in (
@@ -92,6 +94,10 @@ class Attention(torch.nn.Module):
                 f"coverage: expected False for the score {score!r}, which has no units that could read it, got True; "
                 "use 'additive'"
             )
+        check_flag("coverage", coverage)
+        if score != "dot":
+            elements = query_size * memory_size if score == "general" else size * (memory_size + query_size)
+            check_room("query_size, memory_size, attention_size", elements)
         super().__init__()
         self.score, self.query_size, self.memory_size = score, query_size, memory_size
         self.key = self.query = self.energy = self.cover = None
@@ -103,6 +109,7 @@ class Attention(torch.nn.Module):
             self.energy = torch.nn.Linear(size, 1, bias=False)
             self.cover = torch.nn.Linear(1, size, bias=False) if coverage else None
 
+    @no_type_check
     def prepare(
         self, sequence: Float[Tensor, "positions batch size"], lengths: Int[Tensor, " batch"] | None = None
     ) -> Memory:
@@ -115,19 +122,27 @@ class Attention(torch.nn.Module):
         Returns:
             What `forward` takes.
         """
-        values = sequence.transpose(0, 1).contiguous()
-        batch, positions, size = values.shape
-        if size != self.memory_size:
+        sequence = expect_tensor("sequence", sequence, "(positions, batch, memory_size)")
+        if sequence.dim() != 3 or sequence.shape[-1] != self.memory_size:
             raise ShapeError(
-                f"sequence: expected {self.memory_size} features, got shape {tuple(sequence.shape)}"
+                f"sequence: expected (positions, batch, {self.memory_size}), got shape {tuple(sequence.shape)}"
             )
+        self._check_like("sequence", sequence)
+        values = sequence.transpose(0, 1).contiguous()
+        batch, positions, _ = values.shape
         places = torch.arange(positions, device=values.device)
         if lengths is None:
             mask = places.new_ones((batch, positions), dtype=torch.bool)
         else:
-            mask = places < lengths.to(values.device)[:, None]
+            mask = places < geometry.as_lengths(lengths, batch, positions, values.device)[:, None]
         return Memory(values, values if self.key is None else self.key(values), mask)
 
+    def _check_like(self, argument: str, tensor: Tensor) -> None:
+        """Raises ShapeError unless a tensor goes with the weights; autocast converts by itself."""
+        if self.key is not None and not torch._C._is_any_autocast_enabled():
+            geometry.check_like(argument, tensor, self.key.weight)
+
+    @no_type_check
     def forward(
         self,
         query: Float[Tensor, "queries batch features"],
@@ -148,10 +163,21 @@ class Attention(torch.nn.Module):
         Raises:
             ShapeError: Something does not fit.
         """
-        if query.shape[-1] != self.query_size or query.shape[1] != len(memory.values):
+        query = expect_tensor("query", query, "(queries, batch, query_size)")
+        if not isinstance(memory, Memory):
+            raise ArgumentTypeError(
+                f"memory: expected what prepare() gave, got {type(memory).__name__}; call it first"
+            )
+        if query.dim() != 3 or query.shape[-1] != self.query_size or query.shape[1] != len(memory.values):
             raise ShapeError(
                 f"query: expected (queries, {len(memory.values)}, {self.query_size}), got {tuple(query.shape)}"
             )
+        self._check_like("query", query)
+        if coverage is not None:
+            expect_tensor("coverage", coverage, "(queries, batch, positions)")
+            expected = (len(query), *memory.mask.shape)
+            if coverage.shape != expected:
+                raise ShapeError(f"coverage: expected {expected}, got shape {tuple(coverage.shape)}")
         scores = self._scores(query, memory, coverage)
         scores = scores.masked_fill(~memory.mask, torch.finfo(scores.dtype).min)
         # Where all is padding the softmax is even: the mask takes it away.

@@ -68,6 +68,10 @@ class Bidirectional(torch.nn.Module):
                 raise ArgumentTypeError(
                     f"sizes: expected input_size and hidden_size after a cell, got {len(sizes)} of them; pass both"
                 )
+            if "cell" in options:
+                raise ArgumentTypeError(
+                    f"cell: expected one cell, got {forward_layer!r:.60} and {options['cell']!r:.60}; give it once"
+                )
             forward_layer = Recurrent(forward_layer, *sizes, **options)
         if merge not in MERGES:
             raise ArgumentError(f"merge: expected one of {MERGES}, got {merge!r:.60}; pick one of them")
@@ -171,6 +175,12 @@ def _tuple(state: Any) -> tuple[Any, ...]:
 
 
 def _twin(layer: Recurrent) -> Recurrent:
+    computed = [name for names in layer._all_weights for name in names if name not in layer._parameters]
+    if computed:
+        raise ArgumentError(
+            f"backward_layer: expected one beside a forward layer whose {computed[0]} is computed (pruned, normed or "
+            "parametrized), got None; make a layer with reverse=True, treat it alike and pass it"
+        )
     twin = copy.deepcopy(layer)
     twin.reverse = True
     twin.reset_parameters()

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from gatewise.errors import ArgumentError, ArgumentTypeError
+from gatewise.errors import ArgumentError, ArgumentTypeError, meant
 from gatewise.spec.program import Program, TensorSpec
 
 __all__ = ["INITS", "check_init", "initialise"]
@@ -31,7 +31,9 @@ def check_init(init: object, chrono_steps: object, program: Program) -> None:
     if not isinstance(init, str):
         raise ArgumentTypeError(f"init: expected one of {INITS}, got {init!r:.60}; pass a text")
     if init not in INITS:
-        raise ArgumentError(f"init: expected one of {INITS}, got {init!r:.60}; pick one of them")
+        raise ArgumentError(
+            f"init: expected one of {INITS}, got {init!r:.60}; pick one of them" + meant(init, INITS)
+        )
     if init != "chrono":
         if chrono_steps is not None:
             raise ArgumentError(

@@ -57,11 +57,26 @@ def prepare(module: torch.nn.Module, weights: str = "float32") -> torch.nn.Modul
         )
     # A copy that is made in inference mode would hold tensors that do not say whether they were changed.
     with torch.inference_mode(mode=False):
-        frozen = copy.deepcopy(module).eval().requires_grad_(False)
+        # Pruning and the older norms keep weights that they computed, with a graph, which torch does not copy.
+        computed = {
+            id(value): value.detach().clone()
+            for part in module.modules()
+            for value in vars(part).values()
+            if isinstance(value, torch.Tensor) and not value.is_leaf
+        }
+        frozen = copy.deepcopy(module, computed).eval().requires_grad_(False)
         for part in frozen.modules():
+            _refresh(part)
             if isinstance(part, Preparable):
                 part._prepare(weights)
     return frozen
+
+
+def _refresh(part: torch.nn.Module) -> None:
+    """Computes anew the weights that hooks of torch.nn.utils compute before each call."""
+    for hook in part._forward_pre_hooks.values():
+        if type(hook).__module__.startswith("torch.nn.utils."):
+            hook(part, ())
 
 
 class Preparable:

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 from gatewise.engines import Explanation
 from gatewise.engines import explain as explain_call
 from gatewise.errors import ArgumentTypeError
-from gatewise.nn.arguments import no_type_check
+from gatewise.nn.arguments import no_type_check, plain
 from gatewise.nn.autocast import run_call
 from gatewise.nn.calling import Calling
 from gatewise.nn.construct import Plan, plan_layers
@@ -106,6 +106,12 @@ class Recurrent(Calling, Streaming, Preparable, torch.nn.Module):
         reverse: bool = False,
         **options: Any,
     ) -> None:
+        input_size, hidden_size, num_layers, proj_size = map(
+            plain, (input_size, hidden_size, num_layers, proj_size)
+        )
+        dropout, recurrent_dropout, weight_drop = map(plain, (dropout, recurrent_dropout, weight_drop))
+        zoneout = [plain(z) for z in zoneout] if isinstance(zoneout, tuple | list) else plain(zoneout)
+        chrono_steps, checkpoint_every = plain(chrono_steps), plain(checkpoint_every)
         plan = plan_layers(
             cell, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype,
             proj_size=proj_size, recurrent_dropout=recurrent_dropout, zoneout=zoneout, weight_drop=weight_drop,
@@ -216,7 +222,9 @@ class Recurrent(Calling, Streaming, Preparable, torch.nn.Module):
             streams: The further inputs of a cell that has several, by name or in order, laid out like ``input``.
             lengths: (batch,) number of steps of each sequence, on any device, in any order, zero allowed.
             mask: (time, batch), or as batch_first has it; False keeps the state and gives a zero output.
-            resets: The same shape; True starts afresh before that step (in the reverse direction after it).
+            resets: The same shape; True starts afresh before that step (in the reverse direction after it). It is a
+                boundary between the steps that count: one at a masked step lies before the row's next counted step, and
+                one behind its last (padded ``done`` flags) changes nothing.
             return_gates: Whether to give every gate and state at every step as well.
 
         Returns:

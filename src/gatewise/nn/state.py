@@ -83,7 +83,16 @@ class RecurrentState(tuple[Tensor, ...]):
             >>> nn.RecurrentState.of(gru, h_n).last().shape
             torch.Size([4, 10])
         """
-        tensors = (state,) if isinstance(state, Tensor) else tuple(state)
+        if not hasattr(module, "state_names") or not hasattr(module, "bidirectional"):
+            raise ArgumentTypeError(
+                f"module: expected a gatewise.nn layer, got {type(module).__name__}; pass it first"
+            )
+        tensors = tuple(state) if isinstance(state, tuple | list) else (state,)
+        if not all(isinstance(one, Tensor) for one in tensors):
+            raise ArgumentTypeError(
+                f"state: expected a tensor or a tuple of tensors, got {type(state).__name__}; "
+                "pass what the layer returned"
+            )
         if len(tensors) != len(module.state_names):
             raise ShapeError(
                 f"state: expected {len(module.state_names)} tensors ({', '.join(module.state_names)}) for "
@@ -116,6 +125,11 @@ class RecurrentState(tuple[Tensor, ...]):
                 "pass it through RecurrentState.of(module, state)"
             )
         h = self[0]
+        if not isinstance(h, Tensor) or h.dim() not in (2, 3) or h.shape[0] < self.directions:
+            raise ShapeError(
+                f"state: expected tensors of (layers * directions, batch, size), got {_shown(self)}; "
+                "use the layer's own"
+            )
         if self.directions == 1:
             return h[-1]
         return torch.cat((h[-2], h[-1]), dim=-1)
@@ -140,9 +154,9 @@ class RecurrentState(tuple[Tensor, ...]):
         Raises:
             ShapeError: The state has no batch axis, or an index is outside the batch.
         """
-        if any(tensor.dim() != 3 for tensor in self):
+        if any(not isinstance(tensor, Tensor) or tensor.dim() != 3 for tensor in self):
             raise ShapeError(
-                f"indices: expected a state with a batch axis, got shapes {[tuple(t.shape) for t in self]}; "
+                f"indices: expected a state with a batch axis, got shapes {_shown(self)}; "
                 "add one with unsqueeze(1)"
             )
         device = self[0].device if self else torch.device("cpu")
@@ -219,6 +233,10 @@ class RecurrentState(tuple[Tensor, ...]):
         ):
             raise _torn(f"tensors of {[(t.dtype, tuple(t.shape)) for t in tensors[:4]]}")
         return RecurrentState((t.to(device) for t in tensors), names=names, directions=directions)
+
+
+def _shown(state: Iterable[Any]) -> list[Any]:
+    return [tuple(t.shape) if isinstance(t, Tensor) else type(t).__name__ for t in state]
 
 
 def _torn(got: str) -> StoreError:

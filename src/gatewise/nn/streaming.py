@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn.modules import module as _torch_module
 
 from gatewise.engines import WarmStep, geometry, has_steps, lean_step, warm_step
 from gatewise.engines import step as engine_step
@@ -24,6 +25,11 @@ __all__ = ["Streaming"]
 # From so many rows on a step is worth the kernels of a whole call: torch's own cell goes through a row's gates several
 # times, 1.5 times as long at 1,024 rows of 64 units and 3 times at 4,096.
 _MANY_ROWS = 512
+
+# What torch.nn.Module's own call asks before it goes past the hooks; the dictionaries stay the same objects.
+_ALL_PRE, _ALL = _torch_module._global_forward_pre_hooks, _torch_module._global_forward_hooks
+_ALL_BACKWARD_PRE = _torch_module._global_backward_pre_hooks
+_ALL_BACKWARD = _torch_module._global_backward_hooks
 
 
 class Streaming:
@@ -63,18 +69,17 @@ class Streaming:
             ...     y_t, state = gru.step(x_t, state)
             >>> torch.testing.assert_close(y_t, gru(x)[0][-1])
         """
+        if (
+            self._forward_pre_hooks or self._forward_hooks or self._backward_pre_hooks or self._backward_hooks
+            or _ALL_PRE or _ALL or _ALL_BACKWARD_PRE or _ALL_BACKWARD
+        ):  # fmt: skip
+            return _step_by_module(self, x_t, state, streams)
         traced = torch.compiler.is_compiling() or torch._C._is_any_autocast_enabled()
         if self._warm is not None and streams is None and not traced:
             found = self._warm(x_t, state)
             if found is not None:
                 return found[0], self._wrap(found[1])
-        if self.bidirectional or self.reverse:
-            which = "bidirectional=True" if self.bidirectional else "reverse=True"
-            raise ArgumentError(
-                f"step: expected a layer that runs forwards in time, got {which}: the backward direction starts at a "
-                "sequence's last step, which a stream has not seen yet; use bidirectional=False, or call the layer on "
-                "whole windows"
-            )
+        _check_direction(self)
         batched = geometry.check_row(type(self).__name__, "x_t", x_t, self.input_size)
         drops = self.training and (self.dropout or self.recurrent_dropout or self.weight_drop)
         many = self._prepared is None and batched and x_t.is_cpu and x_t.shape[0] >= _MANY_ROWS
@@ -131,17 +136,43 @@ def _start(module: Any, state: Any, batch: int, batched: bool, x_t: Tensor) -> t
     return module._states("state", state, batch, Form(False, batched, None), x_t)  # type: ignore[no-any-return]
 
 
+def _check_direction(module: Any) -> None:
+    if module.bidirectional or module.reverse:
+        which = "bidirectional=True" if module.bidirectional else "reverse=True"
+        raise ArgumentError(
+            f"step: expected a layer that runs forwards in time, got {which}: the backward direction starts at a "
+            "sequence's last step, which a stream has not seen yet; use bidirectional=False, or call the layer on "
+            "whole windows"
+        )
+
+
+def _step_by_module(module: Any, x_t: Tensor, state: Any, streams: Any) -> tuple[Tensor, Any]:
+    """The same through the module's own call, for its hooks, which may refresh weights (pruning, weight_norm)."""
+    _check_direction(module)
+    batched = geometry.check_row(type(module).__name__, "x_t", x_t, module.input_size)
+    axis = 0 if not batched or not module.batch_first else 1
+    extras = {} if streams is None else {"streams": _unsqueezed(streams, axis)}
+    output, new = module(x_t.unsqueeze(axis), state, **extras)
+    return output.squeeze(axis), new
+
+
 def _step_by_call(
     module: Recurrent, x_t: Tensor, state: Any, streams: Any, batched: bool
 ) -> tuple[Tensor, Any]:
     """The same through a whole call of one step, for what the lean way leaves out (dropout, zoneout, many rows)."""
     axis = 0 if not batched or not module.batch_first else 1
-    if isinstance(streams, Mapping):
-        streams = {
-            name: row.unsqueeze(axis) if isinstance(row, Tensor) else row for name, row in streams.items()
-        }
-    elif isinstance(streams, Sequence):
-        streams = [row.unsqueeze(axis) if isinstance(row, Tensor) else row for row in streams]
+    streams = _unsqueezed(streams, axis)
     call, form = module._call(x_t.unsqueeze(axis), state, streams, names=("x_t", "state"))
     output, new = module._leave(run_call(call), form, False)
     return output.squeeze(axis), new
+
+
+def _unsqueezed(streams: Any, axis: int) -> Any:
+    """One row of each further input as a sequence of one step."""
+    if isinstance(streams, Mapping):
+        return {
+            name: row.unsqueeze(axis) if isinstance(row, Tensor) else row for name, row in streams.items()
+        }
+    if isinstance(streams, Sequence):
+        return [row.unsqueeze(axis) if isinstance(row, Tensor) else row for row in streams]
+    return streams

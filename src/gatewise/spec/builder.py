@@ -13,6 +13,10 @@ from gatewise.spec.program import Label, Node, Program, State, Stream, Sum, Tens
 __all__ = ["Builder"]
 
 
+# A step of more operations is a mistake in a count (rounds=2**31); a derivative has some three times its cell's.
+MAX_NODES = 10_000
+
+
 class Builder:
     """A graph under construction.
 
@@ -209,6 +213,11 @@ class Builder:
     def _add(self, node: Node) -> int:
         found = self._index.get(node)
         if found is None:
+            if len(self.nodes) >= MAX_NODES:
+                raise CellDefinitionError(
+                    f"{self.name}: expected at most {MAX_NODES} operations in a step, got more; "
+                    "give fewer rounds or terms"
+                )
             found = self._index[node] = len(self.nodes)
             self.nodes.append(node)
         return found

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gatewise.errors import ArgumentError, ArgumentTypeError, CellDefinitionError
+from gatewise.errors import ArgumentError, ArgumentTypeError, CellDefinitionError, meant
 from gatewise.spec.builder import Builder
 from gatewise.spec.expression import Arithmetic, Value, WeightRef, normalize, parameter
 from gatewise.spec.program import Label, Program, State, Stream, TensorSpec, Width
@@ -21,6 +21,14 @@ __all__ = ["Cell", "cell"]
 
 GATE_KINDS = ("sum", "split", "input", "diagonal")
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "exp", "softplus")
+
+
+# What a layer takes beside a cell's own options (gatewise.nn.Recurrent), for a misspelt one.
+LAYER_EXTRAS = (
+    "recurrent_dropout", "zoneout", "weight_drop", "layer_norm", "residual", "learn_initial_state", "init",
+    "chrono_steps", "checkpoint_every", "engine", "reverse", "proj_size", "dropout", "num_layers", "batch_first",
+    "bidirectional",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -240,6 +248,7 @@ class Cell:
         if unknown:
             raise ArgumentError(
                 f"{unknown[0]}: the cell {self.name!r} has no such option; it has {sorted(self.options) or 'none'}"
+                + meant(unknown[0], (*self.options, *LAYER_EXTRAS))
             )
         merged = {**self.options, **options}
         for name, value in merged.items():

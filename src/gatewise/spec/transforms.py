@@ -148,7 +148,8 @@ def with_recurrent_dropout(program: Program, probability: float) -> Program:
     roles = {tensor.name: tensor.role for tensor in program.tensors}
     copy = _Copy(program)
     builder = copy.builder
-    scale = builder.const(1.0 / (1.0 - probability) if probability < 1.0 else 0.0)
+    # At 1 the mask alone drops everything: a factor of 0 would fold into a number without the vector's width.
+    scale = builder.const(1.0 / (1.0 - probability) if probability < 1.0 else 1.0)
     sites: dict[int, int] = {}
 
     def dropped(vector: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 import torch
@@ -212,9 +213,17 @@ def as_lengths(lengths: object, batch: int, time: int, device: torch.device) -> 
         ShapeError: Another count than the batch, or out of range.
     """
     remedy = "give one integer per sequence, its number of steps"
-    if not isinstance(lengths, Tensor):
-        listed: list[object] = list(lengths) if isinstance(lengths, list | tuple | range) else [None]
-        numbers = [n for n in listed if type(n) is int]
+    if isinstance(lengths, Tensor):
+        lengths = expect_tensor("lengths", lengths, "one number of steps per sequence")
+        if lengths.device.type == "meta" and device.type != "meta":
+            wrong("lengths", f"numbers on {device}", "a tensor on meta, which holds none", remedy)
+    else:
+        # numpy's arrays and whole numbers count as Python's.
+        given = lengths.tolist() if hasattr(lengths, "__array__") and hasattr(lengths, "tolist") else lengths
+        listed: list[object] = list(given) if isinstance(given, list | tuple | range) else [None]
+        numbers = [
+            operator.index(n) for n in listed if hasattr(n, "__index__") and not isinstance(n, bool | Tensor)
+        ]
         if len(numbers) != len(listed):
             raise ArgumentTypeError(
                 f"lengths: expected integers of shape ({batch},), got {type(lengths).__name__}; {remedy}"
@@ -222,7 +231,7 @@ def as_lengths(lengths: object, batch: int, time: int, device: torch.device) -> 
         if any(not 0 <= n <= time for n in numbers):
             wrong("lengths", f"numbers of steps in [0, {time}]", f"{numbers[:8]}", remedy)
         lengths = torch.tensor(numbers, dtype=torch.int64, device="cpu")
-    elif lengths.dtype.is_floating_point or lengths.dtype.is_complex or lengths.dtype == torch.bool:
+    if lengths.dtype.is_floating_point or lengths.dtype.is_complex or lengths.dtype == torch.bool:
         raise ArgumentTypeError(
             f"lengths: expected integers, got {lengths.dtype}; convert with .to(torch.int64)"
         )
