@@ -227,3 +227,13 @@ def test_dropout_hides_categories_in_training_alone() -> None:
     # A tenth, within four standard errors of 4,000 draws.
     assert abs(float(hidden) - 0.1) < 4 * (0.09 / 4000) ** 0.5
     assert not (embedding.eval()._vectors(embedding.tables[0], codes) == 0).all(-1).any()
+
+
+@pytest.mark.parametrize("days", [60, 1, -30])
+def test_a_shifted_future_table_is_refused_whatever_may_be_missing(days: int) -> None:
+    model = small(**ROLES, missing="mask", max_epochs=1).fit(HISTORY)
+    moved = KNOWN.assign(
+        ds=KNOWN["ds"].where(KNOWN["unique_id"] != "b", KNOWN["ds"] + pd.Timedelta(days=days))
+    )
+    with pytest.raises(DataError, match=r"missing in series 'b' at 2024-05-24 .*its rows there run from"):
+        model.predict(future=moved)
