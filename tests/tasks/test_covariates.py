@@ -237,3 +237,16 @@ def test_a_shifted_future_table_is_refused_whatever_may_be_missing(days: int) ->
     )
     with pytest.raises(DataError, match=r"missing in series 'b' at 2024-05-24 .*its rows there run from"):
         model.predict(future=moved)
+
+
+def test_zoned_and_naive_stamps_are_not_mixed(model) -> None:
+    zoned = KNOWN.assign(ds=KNOWN["ds"].dt.tz_localize("UTC"))
+    with pytest.raises(DataError, match="future.*in the zone UTC.*without a zone"):
+        model.predict(future=zoned)
+    with pytest.raises(DataError, match="df.*in the zone UTC.*without a zone"):
+        model.predict(HISTORY.assign(ds=HISTORY["ds"].dt.tz_localize("UTC")), future=KNOWN)
+
+
+def test_a_known_column_that_the_history_lacks_is_named(model) -> None:
+    with pytest.raises(DataError, match="history has no column 'promotion'"):
+        model.predict(HISTORY.drop(columns="promotion"), future=KNOWN)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewise.data.frames import ID, TIME, column_values, open_frame, series_codes, stamp_values
+from gatewise.data.frames import ID, TIME, check_zones, column_values, open_frame, series_codes, stamp_values
 from gatewise.data.frequency import show_stamp
 from gatewise.data.panel import MissingRule, Panel, as_categories
 from gatewise.errors import DataError
@@ -41,7 +41,14 @@ def future_columns(
     panel: Panel, future: Any, names: tuple[str, ...], horizon: int, missing: MissingRule
 ) -> dict[str, NDArray[Any]]:
     """What `future` says of the `horizon` steps after each series: name -> array of shape (series, horizon)."""
-    frame, _ = open_frame(future)
+    frame, kind_of_frame = open_frame(future)
+    check_zones(panel.frame, kind_of_frame, "future")
+    unknown = [name for name in names if name not in panel.covariates]
+    if unknown:
+        raise DataError(
+            f"the history has no column {' and no column '.join(map(repr, unknown))}; the model was fitted with the "
+            f"covariates {', '.join(map(repr, names))}, known for the future. Give them in the history too."
+        )
     absent = [name for name in (TIME, *names) if name not in frame.columns]
     if absent:
         raise DataError(

@@ -171,7 +171,7 @@ class Fitted:
         return encoded.scaler.inverse(from_scores(quantiles, scores, self.levels), origins.series)
 
     def _counted(self, paths: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Paths of counts as the whole numbers that were drawn, which scaling and its undoing had moved by a rounding."""
+        """Paths of counts as the whole numbers that were drawn: the scaling moved them by a rounding."""
         if self.network.plan.likelihood != "negative_binomial":
             return paths
         return np.maximum(np.rint(paths), 0.0)
