@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pyarrow as pa
 import pytest
 
@@ -43,3 +45,26 @@ def test_unknown_endings_are_refused(tmp_path) -> None:
     for run in (lambda p: read_table(p), lambda p: write_table(pa.table({"y": [1]}), p)):
         with pytest.raises(DataError, match="ending that is not known"):
             run(tmp_path / "table.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        ("ds,y\n1,2\n".encode("utf-16"), "UTF-16.*UTF-8"),
+        (gzip.compress(b"ds,y\n1,2\n", mtime=0), r"gzip.*\.csv\.gz"),
+        (b"ds,y,y\n1,2,3\n", "two columns named 'y'"),
+        (b"ds;y\n1;2\n", "separated by ';'"),
+        (b"ds\ty\n1\t2\n", "separated by"),
+        ("unique_id,ds,y\nM\u00fcller,1,2\n".encode("latin-1"), "'unique_id' holds bytes.*LATIN1"),
+    ],
+)
+def test_a_csv_file_of_another_make_is_refused_with_a_remedy(content, words, tmp_path) -> None:
+    (tmp_path / "other.csv").write_bytes(content)
+    with pytest.raises(DataError, match=rf"other\.csv.*{words}"):
+        read_table(tmp_path / "other.csv")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path) -> None:
+    (tmp_path / "marked.csv").write_bytes(b"\xef\xbb\xbfds,y\n1,2\n")
+    assert read_table(tmp_path / "marked.csv").column_names == ["ds", "y"]

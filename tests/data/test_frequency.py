@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from datetime import timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gatewise.data.calendar import calendar_features, calendar_names
@@ -148,3 +150,62 @@ def test_equal_steps_are_seen_at_once_and_as_they_would_be_one_by_one() -> None:
         assert quick == next((one for one in slow if one is not None), None)
     months = np.array(["2023-01-01", "2023-02-01", "2023-03-01"], dtype="datetime64[ns]").astype(np.int64)
     assert frequency._uniform_step(months, np.array([0, 3]), "time") is None
+
+
+@pytest.mark.parametrize("day", [1, 15, 28, 29, 30, 31])
+@pytest.mark.parametrize("start", ["2021-02", "2021-04", "2021-06", "2024-02", "2023-01"])
+@pytest.mark.parametrize("count", [1, 3, 12])
+def test_months_keep_the_day_that_all_stamps_show(day: int, start: str, count: int) -> None:
+    """The oracle is pandas' calendar: the day of the month, clipped to the month's length."""
+    months = pd.period_range(start, periods=40 * count, freq="M")[::count]
+    own = np.array(
+        [str((one.start_time + pd.Timedelta(days=min(day, one.days_in_month) - 1)).date()) for one in months]
+    )
+    given = stamps(*own)
+    step = infer(given).settled(given, np.array([0, len(given)]), ["a"])
+    assert (step.unit, step.count) == ("month", count)
+    position, whole = step.position(given, given[:1])
+    assert whole.all()
+    np.testing.assert_array_equal(position, np.arange(40))
+    np.testing.assert_array_equal(step.ahead(given[0], np.arange(40)), given)
+
+
+def test_a_series_that_shows_no_day_takes_that_of_the_others() -> None:
+    given = stamps("2021-02-28", "2021-01-28", "2021-02-28", "2021-03-28")
+    starts, names = np.array([0, 1, 4]), ["a", "b"]
+    step = infer_frequency(given, starts, names, "time").settled(given, starts, names)
+    assert step.ahead(given[0], np.arange(2))[1] == stamps("2021-03-28")[0]
+    yearly = stamps("2021-02-28", "2022-02-28", "2023-02-28")
+    alone = infer(yearly).settled(yearly, np.array([0, 3]), ["a"])
+    assert alone.ahead(yearly[0], np.array([3]))[0] == stamps("2024-02-29")[0]  # as pandas: YE-FEB
+
+
+def test_two_late_days_in_one_table_are_refused() -> None:
+    given = stamps("2021-01-28", "2021-02-28", "2021-01-30", "2021-02-28")
+    with pytest.raises(DataError, match=r"28th or on the 30th"):
+        Frequency("month", 1).settled(given, np.array([0, 2, 4]), ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("freq", "step"),
+    [
+        (np.timedelta64(1, "h"), Frequency("fixed", HOUR)),
+        (np.timedelta64(2, "W"), Frequency("fixed", 2 * WEEK)),
+        (timedelta(minutes=90), Frequency("fixed", 90 * 60 * 10**9)),
+        (pd.Timedelta("1ns"), Frequency("fixed", 1)),
+        (pd.offsets.Hour(3), Frequency("fixed", 3 * HOUR)),
+        (pd.offsets.MonthBegin(), Frequency("month", 1)),
+        (pd.offsets.QuarterEnd(), Frequency("month", 3)),
+        (pd.offsets.Week(weekday=6), Frequency("fixed", WEEK)),
+    ],
+)
+def test_a_step_may_be_a_span_or_an_offset(freq: object, step: Frequency) -> None:
+    assert parse_frequency(freq) == step
+
+
+@pytest.mark.parametrize(
+    "freq", [np.timedelta64(0, "h"), timedelta(-1), np.timedelta64("NaT"), np.timedelta64(1, "Y")]
+)
+def test_a_span_that_is_no_step_is_refused(freq: object) -> None:
+    with pytest.raises(ArgumentError, match="freq"):
+        parse_frequency(freq)

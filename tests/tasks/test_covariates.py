@@ -227,3 +227,26 @@ def test_dropout_hides_categories_in_training_alone() -> None:
     # A tenth, within four standard errors of 4,000 draws.
     assert abs(float(hidden) - 0.1) < 4 * (0.09 / 4000) ** 0.5
     assert not (embedding.eval()._vectors(embedding.tables[0], codes) == 0).all(-1).any()
+
+
+@pytest.mark.parametrize("days", [60, 1, -30])
+def test_a_shifted_future_table_is_refused_whatever_may_be_missing(days: int) -> None:
+    model = small(**ROLES, missing="mask", max_epochs=1).fit(HISTORY)
+    moved = KNOWN.assign(
+        ds=KNOWN["ds"].where(KNOWN["unique_id"] != "b", KNOWN["ds"] + pd.Timedelta(days=days))
+    )
+    with pytest.raises(DataError, match=r"missing in series 'b' at 2024-05-24 .*its rows there run from"):
+        model.predict(future=moved)
+
+
+def test_zoned_and_naive_stamps_are_not_mixed(model) -> None:
+    zoned = KNOWN.assign(ds=KNOWN["ds"].dt.tz_localize("UTC"))
+    with pytest.raises(DataError, match="future.*in the zone UTC.*without a zone"):
+        model.predict(future=zoned)
+    with pytest.raises(DataError, match="df.*in the zone UTC.*without a zone"):
+        model.predict(HISTORY.assign(ds=HISTORY["ds"].dt.tz_localize("UTC")), future=KNOWN)
+
+
+def test_a_known_column_that_the_history_lacks_is_named(model) -> None:
+    with pytest.raises(DataError, match="history has no column 'promotion'"):
+        model.predict(HISTORY.drop(columns="promotion"), future=KNOWN)

@@ -135,3 +135,13 @@ def test_paths_survive_the_folder(history, tmp_path) -> None:
         model.save(tmp_path / architecture)
         loaded = Forecaster.load(tmp_path / architecture)
         np.testing.assert_array_equal(loaded.sample_paths(num_samples=5), model.sample_paths(num_samples=5))
+
+
+def test_paths_of_counts_are_whole_numbers() -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"ds": pd.date_range("2021", periods=120), "y": rng.poisson(0.7, 120)})
+    model = small(horizon=3, lookback=6, architecture="deepar", max_epochs=1).fit(table)
+    assert model.fitted_.network.plan.likelihood == "negative_binomial"
+    paths = model.sample_paths(num_samples=50)
+    assert (paths == paths.astype(int)).all()
+    assert (paths == 0).mean() > 0.1

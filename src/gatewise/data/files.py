@@ -45,8 +45,7 @@ def read_table(path: str | Path) -> pa.Table:
         )
     try:
         if path.name.lower().endswith((".csv", ".csv.gz")):
-            options = pyarrow.csv.ConvertOptions(null_values=list(MISSING_SIGNS), strings_can_be_null=True)
-            return pyarrow.csv.read_csv(path, convert_options=options)
+            return _read_csv(path)
         if path.name.lower().endswith((".parquet", ".pq")):
             return pyarrow.parquet.read_table(path)
         if path.name.lower().endswith((".arrow", ".feather")):
@@ -56,6 +55,33 @@ def read_table(path: str | Path) -> pa.Table:
     raise DataError(
         f"{str(path)!r} has an ending that is not known; expected .csv, .csv.gz, .parquet, .pq, .arrow or .feather"
     )
+
+
+def _read_csv(path: Path) -> pa.Table:
+    with path.open("rb") as file:
+        head = file.read(4)
+    if not head:
+        raise DataError(f"{str(path)!r} is empty; a line of column names and rows are expected")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{str(path)!r} is UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
+    if head.startswith(b"\x1f\x8b") and not path.name.lower().endswith(".gz"):
+        raise DataError(f"{str(path)!r} is compressed by gzip; name it .csv.gz, or unpack it")
+    options = pyarrow.csv.ConvertOptions(null_values=list(MISSING_SIGNS), strings_can_be_null=True)
+    table = pyarrow.csv.read_csv(path, convert_options=options)
+    names = table.column_names
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"{str(path)!r} has two columns named {twice[0]!r}; rename or remove one")
+    if len(names) == 1 and any(sign in names[0] for sign in ";\t|"):
+        sign = next(sign for sign in ";\t|" if sign in names[0])
+        raise DataError(f"{str(path)!r} is separated by {sign!r}, not by commas; save it with commas")
+    for field in table.schema:
+        if pa.types.is_binary(field.type):
+            raise DataError(
+                f"{str(path)!r}: column {field.name!r} holds bytes that are not UTF-8; save the file as UTF-8 (from "
+                "latin-1: iconv -f LATIN1 -t UTF-8)"
+            )
+    return table
 
 
 def write_table(table: pa.Table, path: str | Path) -> None:

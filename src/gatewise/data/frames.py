@@ -19,6 +19,7 @@ __all__ = [
     "TARGET",
     "TIME",
     "FrameKind",
+    "check_zones",
     "column_values",
     "is_frame",
     "open_frame",
@@ -91,6 +92,27 @@ def open_frame(data: object) -> tuple[nw.DataFrame[Any], FrameKind]:
     if isinstance(time, nw.String):
         time = None
     return frame, FrameKind(str(frame.implementation), time, schema.get(ID))
+
+
+def check_zones(ours: FrameKind | None, theirs: FrameKind, what: str) -> None:
+    """Refuse stamps with a zone beside stamps without one: hours would lie between them unseen.
+
+    Args:
+        ours: the kind of table that was fitted; None for an array.
+        theirs: the kind of the table that is read now.
+        what: the argument's name, for the error.
+    """
+    if ours is None or not isinstance(ours.time, nw.Datetime) or not isinstance(theirs.time, nw.Datetime):
+        return
+    if (ours.time.time_zone is None) != (theirs.time.time_zone is None):
+        words = [
+            f"in the zone {kind.time.time_zone}" if kind.time.time_zone else "without a zone"
+            for kind in (theirs, ours)
+        ]
+        raise DataError(
+            f"{what}: column {TIME!r} holds stamps {words[0]}, but the series' stamps are {words[1]}; give both the "
+            "same way (pandas: .dt.tz_localize(zone), or .dt.tz_localize(None) for the wall clock alone)"
+        )
 
 
 def series_codes(frame: nw.DataFrame[Any]) -> tuple[list[str], NDArray[np.int64], list[Any]]:

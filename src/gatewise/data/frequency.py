@@ -7,7 +7,8 @@ integers. A step is a fixed number of those, or a number of calendar months.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Literal
 
 import numpy as np
@@ -58,6 +59,8 @@ class Frequency:
         unit: "fixed" (count in nanoseconds), "month" (count in calendar months) or "integer" (count in the
             numbers of the time column).
         count: how many units a step takes, at least 1.
+        last: for months, the day (28 to 31) that a stamp on the last day of its month stands for: 31 is the month's
+            end, 30 the 30th, which in February is the 28th or 29th. 0: not decided yet (see `settled`).
 
     Example:
         >>> Frequency("fixed", 3_600_000_000_000).name, Frequency("month", 3).name
@@ -68,6 +71,7 @@ class Frequency:
 
     unit: Literal["fixed", "month", "integer"]
     count: int
+    last: int = field(default=0, compare=False)
 
     @property
     def name(self) -> str:
@@ -94,9 +98,8 @@ class Frequency:
     def position(self, stamps: Stamps, first: Stamps) -> tuple[Stamps, NDArray[np.bool_]]:
         """Number of steps from `first` to each stamp, and whether that number is whole."""
         if self.unit == "month":
-            months, first_months = _months(stamps), _months(first)
-            ahead = months - first_months
-            whole = (ahead % self.count == 0) & _same_place_in_month(stamps, first)
+            ahead = _months(stamps) - _months(first)
+            whole = (ahead % self.count == 0) & (_add_months(first, ahead, self.last) == stamps)
         else:
             ahead = stamps - first
             whole = ahead % self.count == 0
@@ -107,8 +110,37 @@ class Frequency:
         if self.unit != "month":
             return np.asarray(stamp, dtype=np.int64) + steps * self.count
         return _add_months(
-            np.broadcast_to(np.asarray(stamp, dtype=np.int64), np.shape(steps)), steps * self.count
+            np.broadcast_to(np.asarray(stamp, dtype=np.int64), np.shape(steps)), steps * self.count, self.last
         )
+
+    def settled(self, stamps: Stamps, starts: Stamps, names: list[str]) -> Frequency:
+        """This step, with `last` decided from all stamps of all series, where it is not decided yet.
+
+        A series on a late day (28 to 30) shows it by one stamp that is not its month's last. Series without such a
+        stamp lie on month ends, as pandas reads them too, unless another series shows the day.
+
+        Raises:
+            DataError: two series lie on different late days, so that the end of a short month could be either.
+
+        Example:
+            >>> days = np.array(["2021-02-28", "2021-03-28"], dtype="datetime64[ns]").astype(np.int64)
+            >>> Frequency("month", 1).settled(days, np.array([0, 2]), ["a"]).last
+            28
+        """
+        if self.unit != "month" or self.last:
+            return self
+        late = np.where(_until_month_end(stamps) > DAY, _offset(stamps) // DAY + 1, 0)
+        shown = np.flatnonzero(late >= _SHORTEST_MONTH // DAY)
+        days = np.unique(late[shown])
+        if len(days) > 1:
+            row, other = (int(shown[late[shown] == day][0]) for day in days[:2])
+            one, two = (names[int(np.searchsorted(starts, at, side="right")) - 1] for at in (row, other))
+            raise DataError(
+                f"series {one!r} has a row at {show_stamp(stamps[row], 'time')}, series {two!r} one at "
+                f"{show_stamp(stamps[other], 'time')}: whether the step ({self.name}) is counted on the "
+                f"{days[0]}th or on the {days[1]}th of the month cannot be told. Bring all to one day of the month."
+            )
+        return replace(self, last=int(days[0]) if len(days) else 31)
 
 
 def infer_frequency(stamps: Stamps, starts: Stamps, names: list[str], kind: StampKind) -> Frequency:
@@ -157,7 +189,8 @@ def parse_frequency(freq: object) -> Frequency:
     Args:
         freq: a whole number of at least 1 for integer stamps; otherwise a count (1 if left out) and a unit: s, min
             (or m), h, d, w, month (or M, MS, ME, mo), quarter (Q, QS, QE, q), year (Y, YS, YE, y), ms, us, ns. What
-            pandas says after a dash (W-SUN) is left to the stamps themselves.
+            pandas says after a dash (W-SUN) is left to the stamps themselves. A timedelta of Python, numpy or pandas
+            and an offset of pandas will do too.
 
     Raises:
         ArgumentError: it is no step that is known.
@@ -166,8 +199,12 @@ def parse_frequency(freq: object) -> Frequency:
         >>> parse_frequency("15min").name, parse_frequency("MS").name, parse_frequency(2).unit
         ('15 minutes', 'month', 'integer')
     """
-    if isinstance(freq, int | np.integer) and not isinstance(freq, bool) and freq >= 1:
+    span = _span(freq)
+    if span is not None and span >= 1:
+        return Frequency("fixed", span)
+    if isinstance(freq, int | np.integer) and not isinstance(freq, bool | np.timedelta64) and freq >= 1:
         return Frequency("integer", int(freq))
+    freq = getattr(freq, "freqstr", freq)  # an offset of pandas
     found = re.fullmatch(r"(\d*)\s*([A-Za-z]+)(-[A-Z]+)?", freq.strip()) if isinstance(freq, str) else None
     if found is not None and (found[1] == "" or int(found[1]) > 0):
         count, unit = int(found[1] or 1), found[2]
@@ -181,6 +218,23 @@ def parse_frequency(freq: object) -> Frequency:
         f'freq: a step such as "h", "15min", "D", "W", "MS" or (integer stamps) a whole number of at least 1 is '
         f"expected, came {freq!r}"
     )
+
+
+def _span(freq: object) -> int | None:
+    """The nanoseconds of a fixed span of time (of Python, numpy or pandas); None for anything else."""
+    if isinstance(freq, timedelta):  # pandas' own are such too; they alone hold nanoseconds
+        return (
+            (freq.days * 86_400 + freq.seconds) * SECOND
+            + freq.microseconds * 1000
+            + getattr(freq, "nanoseconds", 0)
+        )
+    if isinstance(freq, np.timedelta64) and not np.isnat(freq) and np.datetime_data(freq)[0] not in "YM":
+        return (
+            int(freq.astype("timedelta64[ns]").astype(np.int64))
+            if np.datetime_data(freq)[0] != "generic"
+            else None
+        )
+    return None
 
 
 def show_stamp(stamp: int | np.int64, kind: StampKind) -> str:
@@ -225,23 +279,24 @@ def _step_of(stamps: Stamps, kind: StampKind) -> Frequency | None:
 
 def _months_apart(stamps: Stamps) -> int | None:
     """The step in months where every stamp keeps its place in the month, else None."""
-    if np.diff(stamps).min() < _SHORTEST_MONTH or not _same_place_in_month(stamps, stamps[:1]).all():
+    if np.diff(stamps).min() < _SHORTEST_MONTH:
         return None
-    ahead = np.diff(_months(stamps))
-    if len(stamps) == 2 and ahead[0] == 0:
+    ahead = _months(stamps) - _months(stamps[:1])
+    days = _offset(stamps) // DAY + 1
+    for last in (31, int(days.max())):
+        if (_add_months(np.broadcast_to(stamps[:1], ahead.shape), ahead, last) == stamps).all():
+            break
+    else:
         return None
-    values, counts = np.unique(ahead, return_counts=True)
+    gaps = np.diff(ahead)
+    if len(stamps) == 2 and gaps[0] == 0:
+        return None
+    values, counts = np.unique(gaps, return_counts=True)
     return int(values[counts.argmax()])
 
 
 def _months(stamps: Stamps) -> Stamps:
     return stamps.astype("datetime64[ns]").astype("datetime64[M]").astype(np.int64)
-
-
-def _same_place_in_month(stamps: Stamps, first: Stamps) -> NDArray[np.bool_]:
-    """Whether each stamp lies where `first` lies in its month: the same day and time, or both on the last day."""
-    into, until = _offset(stamps), _until_month_end(stamps)
-    return (into == _offset(first)) | ((until == _until_month_end(first)) & (until <= DAY))
 
 
 def _offset(stamps: Stamps) -> Stamps:
@@ -254,12 +309,14 @@ def _until_month_end(stamps: Stamps) -> Stamps:
     return following.astype(np.int64) - stamps
 
 
-def _add_months(stamps: Stamps, months: Stamps) -> Stamps:
+def _add_months(stamps: Stamps, months: Stamps, last: int) -> Stamps:
+    """The same place `months` later; a day that the month lacks becomes its last (`last`: see `Frequency`)."""
     target = (stamps.astype("datetime64[ns]").astype("datetime64[M]") + months).astype("datetime64[M]")
     begin = target.astype("datetime64[ns]").astype(np.int64)
     end = (target + 1).astype("datetime64[ns]").astype(np.int64)
-    at_end = _until_month_end(stamps) <= DAY
-    return np.where(at_end, end - _until_month_end(stamps), begin + _offset(stamps))
+    day, clock = np.divmod(_offset(stamps), DAY)
+    day = np.where(_until_month_end(stamps) <= DAY, np.maximum(day, (last or 31) - 1), day)
+    return np.minimum(begin + day * DAY, end - DAY) + clock
 
 
 def parse_stamp(stamp: object, kind: StampKind) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewise.data.frames import ID, TIME, column_values, open_frame, series_codes, stamp_values
+from gatewise.data.frames import ID, TIME, check_zones, column_values, open_frame, series_codes, stamp_values
 from gatewise.data.frequency import show_stamp
 from gatewise.data.panel import MissingRule, Panel, as_categories
 from gatewise.errors import DataError
@@ -25,10 +25,11 @@ def with_future(
     Args:
         panel: the history.
         future: a table with unique_id (may be left out for one series), ds and the columns `names`. Rows of other
-            series, of the history or beyond the horizon are not looked at.
+            series, of the history or beyond the horizon are not looked at, but each of the `horizon` stamps after a
+            series' last row must have its row, whatever `missing` says.
         names: the columns that are known for the future.
         horizon: steps, at least 1.
-        missing: "error" refuses a row or value that is missing.
+        missing: "error" refuses a value that is missing.
 
     Raises:
         DataError: a column or row is missing, twice there or off the step; series and stamp are named.
@@ -40,7 +41,14 @@ def future_columns(
     panel: Panel, future: Any, names: tuple[str, ...], horizon: int, missing: MissingRule
 ) -> dict[str, NDArray[Any]]:
     """What `future` says of the `horizon` steps after each series: name -> array of shape (series, horizon)."""
-    frame, _ = open_frame(future)
+    frame, kind_of_frame = open_frame(future)
+    check_zones(panel.frame, kind_of_frame, "future")
+    unknown = [name for name in names if name not in panel.covariates]
+    if unknown:
+        raise DataError(
+            f"the history has no column {' and no column '.join(map(repr, unknown))}; the model was fitted with the "
+            f"covariates {', '.join(map(repr, names))}, known for the future. Give them in the history too."
+        )
     absent = [name for name in (TIME, *names) if name not in frame.columns]
     if absent:
         raise DataError(
@@ -61,17 +69,18 @@ def future_columns(
     position, whole = panel.frequency.position(stamps, panel.stamps[panel.starts[:-1]][series])
     step = position - panel.lengths[series]
     inside = (step >= 0) & (step < horizon)
-    _check_step(panel, series, stamps, inside & ~whole)
+    _check_step(panel, series, stamps, (step >= 0) & ~whole)
     slot = series * horizon + step
     chosen = np.flatnonzero(inside)
     _check_twice(panel, slot[chosen], horizon)
+    _check_there(panel, names, slot[chosen], series, stamps, horizon)
     columns: dict[str, NDArray[Any]] = {}
     for name in names:
         values = column_values(frame, name)
         if panel.covariates[name].dtype == object:
             values = as_categories(values, name)
         columns[name] = _spread(values[ours[chosen]], slot[chosen], (len(panel), horizon))
-        _check_known(panel, name, columns[name], missing, given=np.isin(np.arange(len(panel)), series))
+        _check_known(panel, name, columns[name], missing)
     return columns
 
 
@@ -125,11 +134,32 @@ def _check_twice(panel: Panel, slots: Whole, horizon: int) -> None:
         )
 
 
-def _check_known(
-    panel: Panel, name: str, values: NDArray[Any], missing: MissingRule, given: NDArray[np.bool_]
+def _check_there(
+    panel: Panel, names: tuple[str, ...], slots: Whole, series: Whole, stamps: Whole, horizon: int
 ) -> None:
+    """Refuse a table without a row for a step that is forecast: a shifted table would be read as missing values."""
+    there = np.zeros(len(panel) * horizon, dtype=bool)
+    there[slots] = True
+    if there.all():
+        return
+    index, step = divmod(int(np.flatnonzero(~there)[0]), horizon)
+    own = stamps[series == index]
+    given = (
+        f"its rows there run from {show_stamp(own.min(), panel.kind)} to {show_stamp(own.max(), panel.kind)}"
+        if len(own)
+        else "it has no row there at all"
+    )
+    raise DataError(
+        f"future: the row that gives {', '.join(map(repr, names))} is missing in series {panel.names[index]!r} at "
+        f"{_show_ahead(panel, index, step)} "
+        f"({int((~there).sum())} such rows in all); {given}. Give a row for each of the {horizon} steps after the "
+        "series' last row, with the stamps of the forecast"
+    )
+
+
+def _check_known(panel: Panel, name: str, values: NDArray[Any], missing: MissingRule) -> None:
     text = values.dtype == object
-    if text != (panel.covariates[name].dtype == object) and given.any():
+    if text != (panel.covariates[name].dtype == object):
         raise DataError(
             f"future: column {name!r} holds {'text' if text else 'numbers'}, but {'numbers' if text else 'text'} in "
             "the history; convert it"
@@ -140,13 +170,11 @@ def _check_known(
             f"future: column {name!r} is infinite in series {panel.names[index]!r} at {_show_ahead(panel, index, step)}"
         )
     gone = np.equal(values, None).astype(bool) if text else np.isnan(values)
-    # Values may be missing where the user said so, but a series without a single row is an oversight.
-    wanted = gone if missing == "error" else gone & ~given[:, None]
-    if wanted.any():
-        index, step = (int(axis[0]) for axis in np.nonzero(wanted))
+    if missing == "error" and gone.any():
+        index, step = (int(axis[0]) for axis in np.nonzero(gone))
         raise DataError(
             f"future: column {name!r} is missing in series {panel.names[index]!r} at {_show_ahead(panel, index, step)} "
-            f"({int(wanted.sum())} such values in all); it must be given for all {values.shape[1]} steps that are "
+            f"({int(gone.sum())} such values in all); it must be given for all {values.shape[1]} steps that are "
             "forecast"
         )
 

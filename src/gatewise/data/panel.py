@@ -180,7 +180,7 @@ def panel_from_frame(
             f"column {TIME!r} holds {'integers' if kind == 'integer' else 'times'}, but the model's step "
             f"({frequency.name}) is one of {'times' if kind == 'integer' else 'integers'}"
         )
-    step = frequency or infer_frequency(stamps, starts, names, kind)
+    step = (frequency or infer_frequency(stamps, starts, names, kind)).settled(stamps, starts, names)
     target = column_values(frame, TARGET)
     if target.dtype == object:
         raise DataError(

@@ -243,7 +243,7 @@ def _check_step(
         )
     if expected is None and np.diff(starts).max() < 2:
         return None
-    step = expected or infer_frequency(stamps, starts, names, kind)
+    step = (expected or infer_frequency(stamps, starts, names, kind)).settled(stamps, starts, names)
     owner = np.repeat(np.arange(len(names)), np.diff(starts))
     position, whole = step.position(stamps, stamps[starts[:-1]][owner])
     odd = np.flatnonzero(~whole)

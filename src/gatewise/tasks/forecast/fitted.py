@@ -158,7 +158,7 @@ class Fitted:
                 wide = np.broadcast_to(raw[:, None], (*scaled.shape, raw.shape[-1]))
                 scores = normal_scores(wide, scaled, self.levels)
                 scaled = from_scores(calibrate(raw, self.calibration, self.levels), scores, self.levels)
-            return encoded.scaler.inverse(scaled, origins.series)
+            return self._counted(encoded.scaler.inverse(scaled, origins.series))
         if len(self.levels) < 2:
             raise ArgumentError(
                 f"quantiles: at least one level beside the median is expected to sample from, the model has "
@@ -169,6 +169,12 @@ class Fitted:
         mixing = np.linalg.cholesky(self.network.correlation.double().cpu().numpy())
         scores = special.ndtri(noise.clip(1e-9, 1 - 1e-9)) @ mixing.T
         return encoded.scaler.inverse(from_scores(quantiles, scores, self.levels), origins.series)
+
+    def _counted(self, paths: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Paths of counts as the whole numbers that were drawn: the scaling moved them by a rounding."""
+        if self.network.plan.likelihood != "negative_binomial":
+            return paths
+        return np.maximum(np.rint(paths), 0.0)
 
     def back_test(
         self, panel: Panel, first: Whole, every: int, model: str, *, linear: bool = False

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gatewise.checks import whole
 from gatewise.data import Panel
-from gatewise.data.frames import is_frame
+from gatewise.data.frames import check_zones, is_frame
 from gatewise.data.frequency import parse_stamp
 from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.nn.arguments import no_type_check
@@ -459,7 +459,10 @@ class Forecaster(Estimator):
             known = self.fitted_.frequency
         # To fit, a series needs a horizon to learn from, one to stop by, and something before them.
         least = int(self.horizon) + 2 if fitting else 1
-        return open_data(self, data, known, least, observed=observed)
+        panel, from_array = open_data(self, data, known, least, observed=observed)
+        if known is not None and panel.frame is not None:
+            check_zones(self.fitted_.context.frame, panel.frame, "df")
+        return panel, from_array
 
     def _remember(self, result: FitResult) -> None:
         self._remember_training(result)
