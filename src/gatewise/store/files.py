@@ -18,7 +18,15 @@ from typing import Self
 
 from gatewise.errors import StoreError
 
-__all__ = ["StagedFile", "atomic_write", "make_folder", "read_file", "remove_leftovers", "store_error"]
+__all__ = [
+    "StagedFile",
+    "atomic_write",
+    "make_folder",
+    "read_file",
+    "remove_leftovers",
+    "store_error",
+    "writer_id",
+]
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full: free some space or choose a path on another disk",
@@ -85,7 +93,7 @@ class StagedFile:
     def __init__(self, path: str | os.PathLike[str], data: bytes) -> None:
         self.path = Path(path)
         self.committed = False
-        name = f".{self.path.name}.{_writer_id()}-{secrets.token_hex(4)}.tmp"
+        name = f".{self.path.name}.{writer_id()}-{secrets.token_hex(4)}.tmp"
         self._temporary: Path | None = self.path.with_name(name) if self.path.name else None
         if self._temporary is None:
             raise StoreError(
@@ -312,7 +320,7 @@ def _machine() -> str:
     return "".join(letter if letter.isalnum() else "_" for letter in socket.gethostname())[:32] or "host"
 
 
-def _writer_id() -> str:
+def writer_id() -> str:
     """Name this process among all that may write to the same folder."""
     return f"{_machine()}-{os.getpid()}"
 

@@ -30,6 +30,7 @@ from gatewise.store.files import (
     store_error,
     sync_folder,
 )
+from gatewise.store.lock import folder_lock
 from gatewise.store.weights import pack_tensors, unpack_tensors
 
 __all__ = ["FORMAT_VERSION", "StoredModel", "load_model", "model_kind", "save_model"]
@@ -116,11 +117,17 @@ def save_model(
             f"config: {len(text):,} bytes as JSON, at most {_MOST_CONFIG_BYTES:,} can be stored"
         )
     folder = make_folder(path)
+    with folder_lock(folder):
+        _replace(folder, card.encode("utf-8", errors="replace"), text, weights)
+
+
+def _replace(folder: Path, card: bytes, text: bytes, weights: bytes) -> None:
+    """Write the three files; the caller holds the folder."""
     remove_leftovers(folder)
     _finish_earlier_save(folder)
     # All is written and flushed before anything old is touched: a full disk is found here.
     with (
-        StagedFile(folder / _CARD, card.encode("utf-8", errors="replace")) as card_file,
+        StagedFile(folder / _CARD, card) as card_file,
         StagedFile(folder / _CONFIG, text) as config_file,
         StagedFile(folder / _NEXT, weights) as weights_file,
     ):
