@@ -141,7 +141,7 @@ def test_a_folder_that_is_there(model, folder, monkeypatch, capsys) -> None:
         (("fit", "forecast", "SALES", "--out", "SALES", *COLUMNS), "is a file"),
         (("fit", "forecast", "beijing-air", "--out", "x", "--time", "day"), "names its columns itself"),
         (("predict", "nowhere", "SALES"), "no model folder"),
-        (("predict", "MODEL", "SALES"), "no column 'ds'"),
+        (("predict", "MODEL", "SALES", "--time", "days"), "no column 'days'"),
         (("predict", "MODEL", "SALES", *COLUMNS, "--horizon", "5"), "1 to 4"),
         (("predict", "MODEL", "SALES", *COLUMNS, "--out", "f.xlsx"), ".xlsx"),
         (("predict", "MODEL", "SALES", *COLUMNS, "--out", "no/such/folder/f.csv"), "No such file"),

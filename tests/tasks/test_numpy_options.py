@@ -27,7 +27,7 @@ CASES = {
     tasks.SequenceClassifier: ({"filters": 4, "batch_size": 8, "bidirectional": True}, (WAVES, LABELS)),
     tasks.AnomalyDetector: ({"lookback": 8, "batch_size": 8, "rescale": 8.0}, (np.sin(np.arange(200.0))[:, None],)),
     tasks.TextClassifier: ({"word_size": 4, "min_count": 1}, (TEXTS, LABELS)),
-    tasks.SequenceTagger: ({"word_size": 4, "character_size": 4}, (WORDS, [["A", "O", "O"] for _ in WORDS])),
+    tasks.SequenceTagger: ({"word_size": 4, "character_size": 4}, (WORDS, [["B-A", "O", "O"] for _ in WORDS])),
     tasks.LanguageModel: ({"window": 4, "min_count": 1, "batch_size": 2}, ("one two three four five\n" * 200,)),
     tasks.Translator: ({"beam_size": 2, "min_count": 1, "coverage_penalty": 0.1}, (TEXTS, TEXTS)),
     tasks.Summarizer: ({"beam_size": 2, "min_count": 1, "copy": True}, (TEXTS, TEXTS)),

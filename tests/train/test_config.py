@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from gatewise.checks import whole
 from gatewise.errors import ArgumentError, ArgumentTypeError
 from gatewise.train import TrainConfig
-from gatewise.train.config import _check_integer, _check_number
+from gatewise.train.config import _check_number
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_values_out_of_range(options):
 def test_values_of_the_wrong_type():
     for value in ("3", 3.0, True, None):
         with pytest.raises(ArgumentTypeError, match=r"^max_epochs: an integer is expected"):
-            _check_integer("max_epochs", value, 1)
+            whole("max_epochs", value, 1)
     for value in ("3", True, None, torch.ones(1)):
         with pytest.raises(ArgumentTypeError, match=r"^max_time: a number is expected"):
             _check_number("max_time", value, positive=True)

@@ -37,11 +37,9 @@ class FitCommand(TyperCommand):
 
 
 def _check_cell(name: str) -> None:
-    from difflib import get_close_matches
-
     from gatewise import cells
+    from gatewise.errors import meant
 
     if name not in cells.names():
-        near = get_close_matches(name, cells.names(), n=3)
-        meant = f"; did you mean {' or '.join(near)}?" if near else ";"
-        raise ArgumentError(f"--cell: there is no cell {name!r}{meant} `gatewise cells` lists them")
+        known = cells.names()
+        raise ArgumentError(f"--cell: no cell {name!r}{meant(name, known)} (known: {', '.join(known)})")

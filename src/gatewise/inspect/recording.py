@@ -156,10 +156,10 @@ def record(
     try:
         for path, module in modules.items():
             watcher = _Watcher(path, module, recording, recording.keep if each is None else each)
-            handles.append(module.register_forward_hook(watcher.after, with_kwargs=True).remove)
-            # A step is no forward call: it is watched where it is looked up.
-            module.__dict__["step"] = watcher.step
-            handles.append(lambda module=module: module.__dict__.pop("step", None))
+            # Watched where they are looked up: a hook would send single steps another way, whose last bits may differ.
+            for name in ("forward", "step"):
+                module.__dict__[name] = getattr(watcher, name)
+                handles.append(lambda module=module, name=name: module.__dict__.pop(name, None))
         yield recording
     finally:
         for handle in handles:
@@ -175,12 +175,15 @@ class _Watcher:
         self.path, self.module, self.recording, self.visit = path, module, recording, visit
         self._inner = False
 
-    def after(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        result = type(self.module).forward(self.module, *args, **kwargs)
         if not self._inner:
             self._see(args, kwargs)
+        return result
 
     def step(self, x_t: Any, state: Any = None, *, streams: Any = None) -> Any:
-        result = type(self.module).step(self.module, x_t, state, streams=streams)
+        with self._within():
+            result = type(self.module).step(self.module, x_t, state, streams=streams)
         axis = 0 if x_t.dim() == 1 or not self.module.batch_first else 1
         if streams is not None:
             named = streams if isinstance(streams, Mapping) else dict(enumerate(streams))
@@ -189,12 +192,18 @@ class _Watcher:
         self._see((x_t.unsqueeze(axis), state), {"streams": streams})
         return result
 
-    def _see(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._inner = True
+    @contextmanager
+    def _within(self) -> Iterator[None]:
+        """Calls of the module in here are parts of one that is seen."""
+        before, self._inner = self._inner, True
         try:
-            traces = trace(self.module, *args, path=self.path, **kwargs)
+            yield
         finally:
-            self._inner = False
+            self._inner = before
+
+    def _see(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        with self._within():
+            traces = trace(self.module, *args, path=self.path, **kwargs)
         self.recording.calls += 1
         self.recording.steps += int(traces[0].valid.sum())
         for one in traces:

@@ -24,6 +24,7 @@ FILES = [
     "confusion.png",
     "metrics.json",
     "model.safetensors",
+    "reading.json",
     "report.html",
     "run.json",
 ]
