@@ -258,12 +258,12 @@ class Fitted:
                 first[index] = len(own) - max(self.encoder.horizon, int(len(own) * _LAST_SHARE))
         late = first >= panel.lengths
         if late.all():
-            fitted_until = show_stamp(self.context.stamps.max(), self.kind)
+            fitted_until = show_stamp(self.context.stamps.max(), self.kind, self.frequency.zone)
             raise DataError(
                 "no row is left to be forecast: "
                 + (f"the model was fitted on rows up to {fitted_until}, and the table ends there or earlier. Give a "
                    "table that goes on, with its history, or a start=" if start is None else
-                   f"no series has a row at or after start {show_stamp(start, self.kind)}")
+                   f"no series has a row at or after start {show_stamp(start, self.kind, self.frequency.zone)}")
             )  # fmt: skip
         early = (first < 1) & ~late
         if early.any():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gatewise.checks import whole
 from gatewise.data import Panel
-from gatewise.data.frames import check_zones, is_frame
+from gatewise.data.frames import check_zones, is_frame, open_frame
 from gatewise.data.frequency import parse_stamp
 from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.nn.arguments import no_type_check
@@ -325,7 +325,7 @@ class Forecaster(Estimator):
         """
         self._require_fitted("fitted_")
         panel, from_array = self._panel(df)
-        stamp = None if start is None else parse_stamp(start, panel.kind)
+        stamp = None if start is None else parse_stamp(start, panel.kind, panel.zone)
         if from_array and start is None:
             first = panel.lengths - self.fitted_.encoder.horizon
             if first.min() < 1:
@@ -459,10 +459,9 @@ class Forecaster(Estimator):
             known = self.fitted_.frequency
         # To fit, a series needs a horizon to learn from, one to stop by, and something before them.
         least = int(self.horizon) + 2 if fitting else 1
-        panel, from_array = open_data(self, data, known, least, observed=observed)
-        if known is not None and panel.frame is not None:
-            check_zones(self.fitted_.context.frame, panel.frame, "df")
-        return panel, from_array
+        if known is not None and is_frame(data):
+            check_zones(self.fitted_.context.frame, open_frame(data)[1], "df")
+        return open_data(self, data, known, least, observed=observed)
 
     def _remember(self, result: FitResult) -> None:
         self._remember_training(result)
