@@ -253,13 +253,15 @@ class Forecaster(Estimator):
                 fitted with such.
 
         Returns:
-            A table of the kind that came in: unique_id, ds, y_hat, and a column such as q0.1 for each level. For an
+            A table of df's kind (without df of future's, else of the fitted table's): unique_id, ds, y_hat, and a
+            column such as q0.1 for each level. For an
             array of shape (samples, time), an array of shape (samples, horizon), the point forecasts.
         """
         panel, values = self._forecast(df, horizon, future)
         if panel.frame is None:
             return values[..., self.fitted_.levels.index(0.5)]
-        return forecast_table(panel, panel.frame, values, self.fitted_.levels, self._levels())
+        kind = open_frame(future)[1] if df is None and future is not None else panel.frame
+        return forecast_table(panel, kind, values, self.fitted_.levels, self._levels())
 
     def predict_quantiles(
         self, df: Any = None, horizon: int | None = None, future: Any = None

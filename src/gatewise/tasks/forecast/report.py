@@ -157,7 +157,7 @@ def _data_section(forecaster: Forecaster, notes: CardNotes) -> str:
         ("Series", f"{len(fitted.context):,}; one row per {fitted.frequency.name}"),
         ("Fitted to", notes.trained_on),
         ("Held back within these", forecaster.validation_),
-        ("Last row fitted", fitted.context.show(fitted.context.stamps.max())),
+        ("Last row fitted", fitted.context.show(fitted.trained_until.max())),
         ("Past covariates", ", ".join(columns["past"]) or "none"),
         ("Known for the future", ", ".join([*fitted.encoder.calendar, *columns["future"]]) or "nothing"),
         ("Static covariates", ", ".join(columns["static"]) or "none"),
