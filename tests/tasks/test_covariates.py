@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 
@@ -250,3 +251,21 @@ def test_zoned_and_naive_stamps_are_not_mixed(model) -> None:
 def test_a_known_column_that_the_history_lacks_is_named(model) -> None:
     with pytest.raises(DataError, match="history has no column 'promotion'"):
         model.predict(HISTORY.drop(columns="promotion"), future=KNOWN)
+
+
+@pytest.mark.parametrize("after_load", [False, True])
+@pytest.mark.parametrize("fitted_to", [pd.DataFrame, pl.from_pandas, pa.Table.from_pandas])
+def test_a_forecast_is_of_the_kind_that_came(fitted_to, after_load, tmp_path) -> None:
+    rows, future = TABLE[TABLE["ds"] < KNOWN["ds"].min()], KNOWN
+    kinds = [(lambda df: df, pd.DataFrame), (pl.from_pandas, pl.DataFrame), (pa.Table.from_pandas, pa.Table)]
+    model = small(**ROLES).fit(fitted_to(rows))
+    if after_load:
+        model.save(tmp_path / "model")
+        model = Forecaster.load(tmp_path / "model")
+    for convert, kind in kinds:
+        alone = model.predict(future=convert(future))
+        both = model.predict(convert(rows), future=future)
+        assert isinstance(alone, kind)
+        assert isinstance(both, kind)
+        assert list(np.asarray(alone["unique_id"])) == list(np.asarray(both["unique_id"]))
+        assert (np.asarray(alone["ds"]) == np.asarray(both["ds"])).all()

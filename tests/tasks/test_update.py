@@ -86,3 +86,23 @@ def test_an_updated_model_is_saved_as_such(model, table, history, tmp_path) -> N
     model.update(new).save(tmp_path / "updated")
     pd.testing.assert_frame_equal(Forecaster.load(tmp_path / "updated").predict(), model.predict(table))
     assert hourly().equals(table)
+
+
+@pytest.mark.parametrize("after_load", [False, True])
+def test_an_update_does_not_move_the_end_of_the_training_rows(
+    fitted, table, history, tmp_path, after_load
+) -> None:
+    fitted.save(tmp_path / "copy")
+    model = Forecaster.load(tmp_path / "copy")
+    end = history["ds"].max()
+    new = table[(table["ds"] > end) & (table["ds"] <= end + pd.Timedelta(hours=20))]
+    expected = model.evaluate(table, linear=False)
+    model.update(new)
+    if after_load:
+        model.save(tmp_path / "updated")
+        model = Forecaster.load(tmp_path / "updated")
+    found = model.evaluate(table, linear=False)
+    # The rows of the update were not trained on, so that they are judged too.
+    assert found.span == expected.span
+    with pytest.raises(DataError, match=f"fitted on rows up to {end:%Y-%m-%d %H:%M}"):
+        model.evaluate(history, linear=False)

@@ -139,7 +139,6 @@ def _run(
 ) -> bool:
     """Fit, test and write; whether Ctrl-C ended the training early."""
     from gatewise.cli.run_folder import RunFolder
-    from gatewise.data.frequency import show_stamp
     from gatewise.tasks.anomaly.labels import read_labels
     from gatewise.tasks.anomaly.series import Reading, read_series
 
@@ -150,7 +149,7 @@ def _run(
     run = RunFolder(out, {**settings, "test_start": first, **described(detector)}, reading)
     run.open(overwrite=overwrite)
     detector.set_params(checkpoint_folder=run.checkpoints)
-    before = show_stamp(first, series.kind)
+    before = series.show(first)
     known = "" if marks is None else f", {int(marks.sum()):,} rows labelled"
     say(
         f"{source.name}: {series.rows:,} rows, {len(series)} series, {counted(len(series.columns), 'channel')}{known}; "
@@ -170,7 +169,6 @@ def _finish(
     """Test, and write model, report and numbers."""
     import numpy as np
 
-    from gatewise.data.frequency import show_stamp
     from gatewise.store import atomic_write
     from gatewise.tasks.anomaly.card import CardNotes
     from gatewise.tasks.anomaly.persistence import save_detector
@@ -178,9 +176,9 @@ def _finish(
 
     kind = detector.fitted_.kind
     evaluation = detector.evaluate(
-        source.table, marks, start=first if kind == "integer" else np.datetime64(first, "ns")
+        source.table, marks, start=first if kind == "integer" else f"{np.datetime64(first, 'ns')}Z"
     )
-    before = show_stamp(first, kind)
+    before = evaluation.judged.scored.series.show(first)
     notes = CardNotes(
         data=f"{source.name}, {source.table.num_rows:,} rows",
         trained_on=f"all rows before {before}; those from then on only gave the results",
@@ -196,20 +194,20 @@ def _finish(
 
 def _first_held_out(series: Any, given: str | None) -> int:
     """The first stamp that is not learned from."""
-    from gatewise.data.frequency import parse_stamp, show_stamp
+    from gatewise.data.frequency import parse_stamp
     from gatewise.errors import DataError
 
     if given is not None:
         whole = series.kind == "integer" and given.lstrip("-").isdigit()
-        first = parse_stamp(int(given) if whole else given, series.kind)
+        first = parse_stamp(int(given) if whole else given, series.kind, series.zone)
     else:
         rows = series.of(int(series.lengths.argmax()))
         first = int(series.stamps[rows][int((rows.stop - rows.start) * _FIT_SHARE)])
     if not (series.stamps < first).any() or not (series.stamps >= first).any():
         raise DataError(
-            f"--test-start: {show_stamp(first, series.kind)} leaves no rows to fit to or none to test on; the "
+            f"--test-start: {series.show(first)} leaves no rows to fit to or none to test on; the "
             "rows go from "
-            f"{show_stamp(series.stamps.min(), series.kind)} to {show_stamp(series.stamps.max(), series.kind)}"
+            f"{series.show(series.stamps.min())} to {series.show(series.stamps.max())}"
         )
     return first
 

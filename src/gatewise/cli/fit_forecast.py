@@ -16,7 +16,7 @@ from gatewise.cli.run_folder import RunFolder
 from gatewise.cli.source import Columns, Source, open_source
 from gatewise.data import Panel, panel_from_frame
 from gatewise.data.frames import open_frame, stamp_values
-from gatewise.data.frequency import parse_frequency, parse_stamp, show_stamp
+from gatewise.data.frequency import parse_frequency, parse_stamp
 from gatewise.errors import DataError
 from gatewise.report.pictures import picture_png
 from gatewise.store import atomic_write
@@ -64,7 +64,7 @@ def fit_forecast(
     settings = {"data": data, "test_start": first, **before.settings, **described(forecaster)}
     run = RunFolder(out, settings, columns.options())
     run.open(overwrite=overwrite)
-    start = show_stamp(first, panel.kind)
+    start = panel.show(first)
     say(
         f"{source.notes.data}; {len(panel)} series; fitted to the rows before {start}, tested on those from then on"
     )
@@ -90,7 +90,7 @@ def _finish(
     begun: float,
 ) -> None:
     """Test, and write model, report and numbers."""
-    stamp: Any = first if forecaster.fitted_.kind == "integer" else np.datetime64(first, "ns")
+    stamp: Any = first if forecaster.fitted_.kind == "integer" else f"{np.datetime64(first, 'ns')}Z"
     evaluation = forecaster.evaluate(source.table, start=stamp)
     notes = dataclasses.replace(notes, evaluation=evaluation)
     save_forecaster(forecaster, out, notes)
@@ -110,7 +110,9 @@ def _first_held_out(panel: Panel, given: str | None, horizon: int) -> int:
     """The first stamp that is held out."""
     if given is not None:
         first = parse_stamp(
-            int(given) if panel.kind == "integer" and given.lstrip("-").isdigit() else given, panel.kind
+            int(given) if panel.kind == "integer" and given.lstrip("-").isdigit() else given,
+            panel.kind,
+            panel.zone,
         )
     else:
         longest = int(panel.lengths.argmax())
@@ -119,13 +121,13 @@ def _first_held_out(panel: Panel, given: str | None, horizon: int) -> int:
         first = int(panel.stamps[max(end - held, int(panel.starts[longest]))])
     if not (panel.stamps < first).any() or not (panel.stamps >= first).any():
         raise DataError(
-            f"--test-start: {show_stamp(first, panel.kind)} leaves no rows to fit to or none to test on; the rows go "
-            f"from {show_stamp(panel.stamps.min(), panel.kind)} to {show_stamp(panel.stamps.max(), panel.kind)}"
+            f"--test-start: {panel.show(first)} leaves no rows to fit to or none to test on; the rows go "
+            f"from {panel.show(panel.stamps.min())} to {panel.show(panel.stamps.max())}"
         )
     later = np.add.reduceat(panel.stamps >= first, panel.starts[:-1])
     if later.max() < horizon:
         raise DataError(
-            f"--test-start: from {show_stamp(first, panel.kind)} on no series has more than {later.max()} rows, but a "
+            f"--test-start: from {panel.show(first)} on no series has more than {later.max()} rows, but a "
             f"horizon of {horizon} is to be tested; start earlier, or say a shorter --horizon"
         )
     return first

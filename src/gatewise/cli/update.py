@@ -34,7 +34,6 @@ def update(
     """Take in rows that came after those that the model knows: forecasts go on from them, nothing is refitted."""
     from gatewise.cli.reading import copy_reading, with_kept
     from gatewise.cli.source import Columns, open_source
-    from gatewise.data.frequency import show_stamp
     from gatewise.tasks import Forecaster
     from gatewise.tasks.forecast.persistence import save_forecaster
 
@@ -48,4 +47,4 @@ def update(
     save_forecaster(forecaster, out or model, card=text)
     copy_reading(model, out or model)
     fitted = forecaster.fitted_
-    say(f"{out or model} now goes on from {show_stamp(fitted.context.stamps.max(), fitted.kind)}")
+    say(f"{out or model} now goes on from {fitted.context.show(fitted.context.stamps.max())}")

@@ -86,7 +86,7 @@ class ForecastTable(TableTask):
     def judge(self, estimator: Any) -> tuple[dict[str, float], Trivial, bool]:
         """Errors on the held-out span, beside the better one of last value and seasonal naive."""
         table, first, counted = self._data()
-        start: Any = first if counted else np.datetime64(first, "ns")
+        start: Any = first if counted else f"{np.datetime64(first, 'ns')}Z"
         found = estimator.evaluate(table, start=start, linear=False)
         errors = {name: float(found.errors[name].mae) for name in (NAIVE, SEASONAL)}
         best = min(errors, key=errors.__getitem__)
@@ -112,7 +112,7 @@ def _prepared(
     table = examples.load(data) if data in examples.names() else read_data(data, dict(columns))
     panel = panel_from_frame(table, "mask")
     if start is not None:
-        first = parse_stamp(start, panel.kind)
+        first = parse_stamp(start, panel.kind, panel.zone)
     else:
         longest = int(panel.lengths.argmax())
         held = max(horizon, int(panel.lengths[longest] * _TEST_SHARE))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewise.data.frequency import DAY, WEEK, Frequency, StampKind
+from gatewise.data.zones import wall_clock
 
 __all__ = ["calendar_features", "calendar_names"]
 
@@ -31,18 +32,22 @@ def calendar_names(frequency: Frequency, kind: StampKind) -> tuple[str, ...]:
     return tuple(name for name, length in cycles if frequency.count < length)
 
 
-def calendar_features(stamps: NDArray[np.int64], names: tuple[str, ...]) -> NDArray[np.float32]:
+def calendar_features(
+    stamps: NDArray[np.int64], names: tuple[str, ...], zone: str = ""
+) -> NDArray[np.float32]:
     """Sines and cosines of the named cycles.
 
     Args:
         stamps: int64 nanoseconds since 1970, any shape.
         names: of "hour", "weekday", "month" (the time of the year, which moves smoothly through the months).
+        zone: the time zone whose clock is read; "" for stamps without one.
 
     Returns:
         float32 of shape (*stamps.shape, features), in -1 to 1.
     """
     if not names:
         return np.zeros((*stamps.shape, 0), dtype=np.float32)
+    stamps = wall_clock(stamps, zone)
     moments = stamps.astype("datetime64[ns]")
     years = moments.astype("datetime64[Y]").astype("datetime64[ns]").astype(np.int64)
     # 1 January 1970 was a Thursday; counted from Monday it is day 3.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import narwhals as nw
@@ -12,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gatewise.data.frequency import StampKind
+from gatewise.data.zones import object_zone, plain_moment, text_zone, zone_name
 from gatewise.errors import ArgumentTypeError, DataError
 
 __all__ = [
@@ -46,6 +49,11 @@ class FrameKind:
     backend: str
     time: Any = None
     identity: Any = None
+
+    @property
+    def zone(self) -> str:
+        """The name of the time column's zone, "" where it has none."""
+        return (isinstance(self.time, nw.Datetime) and self.time.time_zone) or ""
 
     def build(
         self,
@@ -87,31 +95,24 @@ def open_frame(data: object) -> tuple[nw.DataFrame[Any], FrameKind]:
             f"shape (samples, time)), got {type(data).__name__}"
         )
     frame: nw.DataFrame[Any] = nw.from_native(data, eager_only=True)  # type: ignore[call-overload]
-    schema = frame.schema
-    time = schema.get(TIME)
-    if isinstance(time, nw.String):
-        time = None
-    return frame, FrameKind(str(frame.implementation), time, schema.get(ID))
+    time = _time_type(frame.get_column(TIME)) if TIME in frame.columns else None
+    return frame, FrameKind(str(frame.implementation), time, frame.schema.get(ID))
 
 
 def check_zones(ours: FrameKind | None, theirs: FrameKind, what: str) -> None:
-    """Refuse stamps with a zone beside stamps without one: hours would lie between them unseen.
+    """Refuse stamps of another zone, or with one beside without: hours would lie between them unseen.
 
     Args:
         ours: the kind of table that was fitted; None for an array.
         theirs: the kind of the table that is read now.
         what: the argument's name, for the error.
     """
-    if ours is None or not isinstance(ours.time, nw.Datetime) or not isinstance(theirs.time, nw.Datetime):
-        return
-    if (ours.time.time_zone is None) != (theirs.time.time_zone is None):
-        words = [
-            f"in the zone {kind.time.time_zone}" if kind.time.time_zone else "without a zone"
-            for kind in (theirs, ours)
-        ]
+    if ours is not None and ours.zone != theirs.zone:
+        words = [f"in the zone {kind.zone}" if kind.zone else "without a zone" for kind in (theirs, ours)]
         raise DataError(
             f"{what}: column {TIME!r} holds stamps {words[0]}, but the series' stamps are {words[1]}; give both the "
-            "same way (pandas: .dt.tz_localize(zone), or .dt.tz_localize(None) for the wall clock alone)"
+            "same way (pandas: .dt.tz_localize(zone), .dt.tz_convert(zone), or .dt.tz_localize(None) for the wall "
+            "clock alone)"
         )
 
 
@@ -168,8 +169,10 @@ def stamp_values(frame: nw.DataFrame[Any]) -> tuple[NDArray[np.int64], StampKind
     dtype = column.dtype
     if isinstance(dtype, _WHOLE_NUMBERS):
         return column.cast(nw.Int64).to_numpy().astype(np.int64), "integer"
-    if isinstance(dtype, nw.String):
+    if isinstance(dtype, nw.Object | nw.String):
         column = _parsed(column)
+    elif (zoned := _pandas_zoned(column)) is not None:
+        column = nw.from_native(zoned.dt.tz_convert("UTC").dt.tz_localize(None), series_only=True)
     elif isinstance(dtype, nw.Datetime) and dtype.time_zone is not None:
         column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     elif isinstance(dtype, nw.Date):
@@ -242,12 +245,53 @@ def _viewed(column: nw.Series[Any], wanted: pa.DataType) -> NDArray[Any] | None:
     return viewed
 
 
+def _time_type(column: nw.Series[Any]) -> Any:
+    """The dtype that stamps go back as; None for text (and Python's dates) without a zone."""
+    dtype = column.dtype
+    zoned = _pandas_zoned(column)
+    if zoned is not None:
+        return nw.Datetime(getattr(zoned.dtype, "unit", "us"), zone_name(zoned.dt.tz))
+    if isinstance(dtype, nw.String | nw.Object):
+        zone = _written_zone(column.to_list())
+        return nw.Datetime("us", zone) if zone else None
+    if isinstance(dtype, nw.Datetime) and dtype.time_zone is not None:
+        return nw.Datetime(dtype.time_unit, zone_name(dtype.time_zone))
+    return dtype
+
+
+def _pandas_zoned(column: nw.Series[Any]) -> Any:
+    """The pandas column itself, where it has a zone: narwhals knows only names of letters; otherwise None."""
+    if not column.implementation.is_pandas():
+        return None
+    native = column.to_native()
+    return native if getattr(getattr(native, "dt", None), "tz", None) is not None else None
+
+
+def _written_zone(values: list[Any]) -> str:
+    present = [value for value in values if value is not None and value == value]
+    if all(isinstance(value, str) for value in present):
+        return text_zone(present, TIME)
+    return object_zone(present, TIME)
+
+
 def _parsed(column: nw.Series[Any]) -> nw.Series[Any]:
-    texts = column.to_list()
+    """Text, or Python's dates and date-times in a column of objects, as date-times (UTC where they have a zone)."""
+    values = column.to_list()
+    if not all(isinstance(value, str | date) for value in values):
+        bad = next(value for value in values if not isinstance(value, str | date))
+        raise DataError(
+            f"column {TIME!r} holds {bad!r} ({type(bad).__name__}); expected dates, date-times, text of the form "
+            "2024-01-31 13:00, or integers"
+        )
+    _written_zone(values)
     try:
-        moments = np.array(texts, dtype="datetime64[us]")
+        with (
+            warnings.catch_warnings()
+        ):  # numpy reads offsets as wanted, and says each time that UTC comes out
+            warnings.simplefilter("ignore")
+            moments = np.array([plain_moment(value) for value in values], dtype="datetime64[us]")
     except ValueError:
-        bad = next(text for text in texts if not _is_moment(text))
+        bad = next(text for text in values if not _is_moment(text))
         raise DataError(
             f"column {TIME!r}: {bad!r} is no stamp; expected text of the form 2024-01-31 or 2024-01-31 13:00"
         ) from None
@@ -265,5 +309,8 @@ def _is_moment(text: str) -> bool:
 def _restored_time(frame: nw.DataFrame[Any], name: str, dtype: Any) -> nw.Series[Any]:
     column = frame.get_column(name)
     if isinstance(dtype, nw.Datetime) and dtype.time_zone is not None:
+        if column.implementation.is_pandas():  # narwhals knows only names of letters there
+            native = column.to_native().dt.tz_localize("UTC").dt.tz_convert(dtype.time_zone)
+            return nw.from_native(native.dt.as_unit(dtype.time_unit), series_only=True)
         column = column.dt.replace_time_zone("UTC").dt.convert_time_zone(dtype.time_zone)
     return column.cast(dtype)

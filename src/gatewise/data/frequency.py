@@ -7,6 +7,7 @@ integers. A step is a fixed number of those, or a number of calendar months.
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal
@@ -14,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gatewise.data.zones import instants, text_zone, wall_clock
 from gatewise.errors import ArgumentError, DataError
 
 __all__ = ["Frequency", "StampKind", "infer_frequency", "parse_frequency", "parse_stamp", "show_stamp"]
@@ -49,6 +51,8 @@ _MONTH_UNITS = (
 )
 # Months differ in length, so their steps are counted in months and not in nanoseconds.
 _SHORTEST_MONTH, _LONGEST_MONTH = 28 * DAY, 31 * DAY
+# Summer time takes at most this from a day.
+_LONGEST_JUMP = 2 * HOUR
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class Frequency:
         count: how many units a step takes, at least 1.
         last: for months, the day (28 to 31) that a stamp on the last day of its month stands for: 31 is the month's
             end, 30 the 30th, which in February is the 28th or 29th. 0: not decided yet (see `settled`).
+        zone: the time zone's name, "" for none. Stamps are instants all the same; steps of whole days and of months
+            are counted by the clock on the wall there, shorter ones in absolute time.
 
     Example:
         >>> Frequency("fixed", 3_600_000_000_000).name, Frequency("month", 3).name
@@ -72,6 +78,7 @@ class Frequency:
     unit: Literal["fixed", "month", "integer"]
     count: int
     last: int = field(default=0, compare=False)
+    zone: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
@@ -97,21 +104,29 @@ class Frequency:
 
     def position(self, stamps: Stamps, first: Stamps) -> tuple[Stamps, NDArray[np.bool_]]:
         """Number of steps from `first` to each stamp, and whether that number is whole."""
+        shown, start = self._shown(stamps), self._shown(first)
         if self.unit == "month":
-            ahead = _months(stamps) - _months(first)
-            whole = (ahead % self.count == 0) & (_add_months(first, ahead, self.last) == stamps)
+            steps = (_months(shown) - _months(start)) // self.count
         else:
-            ahead = stamps - first
-            whole = ahead % self.count == 0
-        return ahead // self.count, whole
+            steps = (shown - start) // self.count
+        return steps, self.ahead(first, steps) == stamps
 
     def ahead(self, stamp: int | np.int64 | Stamps, steps: Stamps) -> Stamps:
         """The stamps `steps` steps after `stamp` (negative: before it)."""
+        start = self._shown(np.asarray(stamp, dtype=np.int64))
         if self.unit != "month":
-            return np.asarray(stamp, dtype=np.int64) + steps * self.count
-        return _add_months(
-            np.broadcast_to(np.asarray(stamp, dtype=np.int64), np.shape(steps)), steps * self.count, self.last
-        )
+            later = start + steps * self.count
+        else:
+            later = _add_months(np.broadcast_to(start, np.shape(steps)), steps * self.count, self.last)
+        return instants(later, self.zone) if self._by_clock else later
+
+    @property
+    def _by_clock(self) -> bool:
+        """Whether steps are counted by the clock on the wall."""
+        return self.zone != "" and (self.unit == "month" or (self.unit == "fixed" and self.count % DAY == 0))
+
+    def _shown(self, stamps: Stamps) -> Stamps:
+        return wall_clock(stamps, self.zone) if self._by_clock else stamps
 
     def settled(self, stamps: Stamps, starts: Stamps, names: list[str]) -> Frequency:
         """This step, with `last` decided from all stamps of all series, where it is not decided yet.
@@ -129,6 +144,7 @@ class Frequency:
         """
         if self.unit != "month" or self.last:
             return self
+        stamps = self._shown(stamps)
         late = np.where(_until_month_end(stamps) > DAY, _offset(stamps) // DAY + 1, 0)
         shown = np.flatnonzero(late >= _SHORTEST_MONTH // DAY)
         days = np.unique(late[shown])
@@ -143,7 +159,9 @@ class Frequency:
         return replace(self, last=int(days[0]) if len(days) else 31)
 
 
-def infer_frequency(stamps: Stamps, starts: Stamps, names: list[str], kind: StampKind) -> Frequency:
+def infer_frequency(
+    stamps: Stamps, starts: Stamps, names: list[str], kind: StampKind, zone: str = ""
+) -> Frequency:
     """Infer the one step that all series share.
 
     Args:
@@ -151,6 +169,7 @@ def infer_frequency(stamps: Stamps, starts: Stamps, names: list[str], kind: Stam
         starts: int64, where each series begins in `stamps`, and after them the total number.
         names: the series' names, for errors.
         kind: "time" or "integer".
+        zone: the time zone's name, "" for none: steps of days and more are inferred from the clock on the wall.
 
     Returns:
         The step: for each series the most frequent distance between neighbours.
@@ -158,6 +177,13 @@ def infer_frequency(stamps: Stamps, starts: Stamps, names: list[str], kind: Stam
     Raises:
         DataError: no series has two rows, or two series have different steps.
     """
+    if zone and kind == "time":
+        gaps = np.delete(np.diff(stamps), starts[1:-1] - 1)
+        if len(gaps) and gaps.min() >= DAY - _LONGEST_JUMP:
+            found = infer_frequency(wall_clock(stamps, zone), starts, names, kind)
+            if found.unit == "month" or found.count % DAY == 0:
+                return replace(found, zone=zone)
+        return replace(infer_frequency(stamps, starts, names, kind), zone=zone)
     uniform = _uniform_step(stamps, starts, kind)
     if uniform is not None:
         return uniform
@@ -237,11 +263,11 @@ def _span(freq: object) -> int | None:
     return None
 
 
-def show_stamp(stamp: int | np.int64, kind: StampKind) -> str:
-    """A stamp as a reader would write it."""
+def show_stamp(stamp: int | np.int64, kind: StampKind, zone: str = "") -> str:
+    """A stamp as a reader would write it, by the clock of its zone."""
     if kind == "integer":
         return str(int(stamp))
-    text = str(np.datetime64(int(stamp), "ns"))
+    text = str(wall_clock(np.array(stamp, dtype=np.int64), zone).astype("datetime64[ns]"))
     date, _, clock = text.partition("T")
     clock = clock.rstrip("0").rstrip(".") if "." in clock else clock
     clock = clock if clock.count(":") == 2 else (clock + ":00" if clock.count(":") == 1 else clock)
@@ -319,8 +345,10 @@ def _add_months(stamps: Stamps, months: Stamps, last: int) -> Stamps:
     return np.minimum(begin + day * DAY, end - DAY) + clock
 
 
-def parse_stamp(stamp: object, kind: StampKind) -> int:
+def parse_stamp(stamp: object, kind: StampKind, zone: str = "") -> int:
     """A stamp that a user wrote, as an int64: text (ISO 8601), a date, a date-time, or an integer.
+
+    What has no zone of its own is read by the clock of `zone`, the series'.
 
     Raises:
         ArgumentError: it is no stamp of that kind.
@@ -334,11 +362,13 @@ def parse_stamp(stamp: object, kind: StampKind) -> int:
             return int(stamp)
         raise ArgumentError(f"stamp: an integer is expected, as in the time column, came {stamp!r}")
     try:
-        return int(
-            np.datetime64(str(stamp) if not isinstance(stamp, np.datetime64) else stamp, "ns").astype(
-                np.int64
-            )
-        )
+        text = str(stamp)
+        with (
+            warnings.catch_warnings()
+        ):  # numpy reads offsets as wanted, and says each time that UTC comes out
+            warnings.simplefilter("ignore")
+            moment = np.array(np.datetime64(text, "ns").astype(np.int64))
+        return int(moment if text_zone([text], "stamp") else instants(moment, zone))
     except ValueError:
         raise ArgumentError(
             f"stamp: text of the form 2024-01-31 or 2024-01-31 13:00 is expected, came {stamp!r}"

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewise.data.frames import ID, TIME, check_zones, column_values, open_frame, series_codes, stamp_values
-from gatewise.data.frequency import show_stamp
 from gatewise.data.panel import MissingRule, Panel, as_categories
 from gatewise.errors import DataError
 
@@ -120,7 +119,7 @@ def _check_step(panel: Panel, series: Whole, stamps: Whole, off: NDArray[np.bool
     if off.any():
         row = int(np.flatnonzero(off)[0])
         raise DataError(
-            f"future: series {panel.names[series[row]]!r} has a row at {show_stamp(stamps[row], panel.kind)}, which "
+            f"future: series {panel.names[series[row]]!r} has a row at {panel.show(stamps[row])}, which "
             f"does not lie on its step ({panel.frequency.name}); give the stamps that follow its last row"
         )
 
@@ -145,7 +144,7 @@ def _check_there(
     index, step = divmod(int(np.flatnonzero(~there)[0]), horizon)
     own = stamps[series == index]
     given = (
-        f"its rows there run from {show_stamp(own.min(), panel.kind)} to {show_stamp(own.max(), panel.kind)}"
+        f"its rows there run from {panel.show(own.min())} to {panel.show(own.max())}"
         if len(own)
         else "it has no row there at all"
     )
@@ -182,4 +181,4 @@ def _check_known(panel: Panel, name: str, values: NDArray[Any], missing: Missing
 def _show_ahead(panel: Panel, index: int, step: int) -> str:
     first = panel.stamps[panel.starts[index]]
     ahead = np.array([panel.lengths[index] + step])
-    return show_stamp(panel.frequency.ahead(first, ahead)[0], panel.kind)
+    return panel.show(panel.frequency.ahead(first, ahead)[0])

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewise.data.frames import TARGET
-from gatewise.data.frequency import show_stamp
 from gatewise.data.panel import MissingRule, Panel, check_values, unbroken
 from gatewise.errors import DataError
 
@@ -47,8 +46,8 @@ def with_later_rows(panel: Panel, later: Panel, missing: MissingRule) -> Panel:
     if (first <= last).any():
         index = int(np.flatnonzero(first <= last)[0])
         raise DataError(
-            f"series {later.names[index]!r} has a new row at {show_stamp(first[index], panel.kind)}, but its rows up "
-            f"to {show_stamp(last[index], panel.kind)} are known already; give only later ones"
+            f"series {later.names[index]!r} has a new row at {panel.show(first[index])}, but its rows up "
+            f"to {panel.show(last[index])} are known already; give only later ones"
         )
     owner = np.concatenate([panel.series_of_rows(), series[later.series_of_rows()]])
     order = np.argsort(owner, kind="stable")

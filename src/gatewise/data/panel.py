@@ -6,7 +6,7 @@ short series cost no more objects than one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import narwhals as nw
@@ -79,6 +79,15 @@ class Panel:
     def lengths(self) -> Whole:
         """Rows of each series."""
         return np.diff(self.starts)
+
+    @property
+    def zone(self) -> str:
+        """The name of the stamps' time zone, "" where they have none."""
+        return self.frequency.zone
+
+    def show(self, stamp: int | np.int64) -> str:
+        """A stamp as a reader would write it, by the clock of its zone."""
+        return show_stamp(stamp, self.kind, self.zone)
 
     def series_of_rows(self) -> Whole:
         """The index of the series that each row belongs to."""
@@ -174,13 +183,14 @@ def panel_from_frame(
     order = _sorting(codes, stamps)
     codes, stamps = codes[order], stamps[order]
     starts = np.searchsorted(codes, np.arange(len(names) + 1)).astype(np.int64)
-    _check_duplicates(stamps, codes, names, kind)
+    _check_duplicates(stamps, codes, names, kind, frame_kind.zone)
     if frequency is not None and (frequency.unit == "integer") != (kind == "integer"):
         raise DataError(
             f"column {TIME!r} holds {'integers' if kind == 'integer' else 'times'}, but the model's step "
             f"({frequency.name}) is one of {'times' if kind == 'integer' else 'integers'}"
         )
-    step = (frequency or infer_frequency(stamps, starts, names, kind)).settled(stamps, starts, names)
+    step = frequency or infer_frequency(stamps, starts, names, kind, frame_kind.zone)
+    step = replace(step, zone=frame_kind.zone).settled(stamps, starts, names)
     target = column_values(frame, TARGET)
     if target.dtype == object:
         raise DataError(
@@ -243,12 +253,12 @@ def _check_columns(frame: nw.DataFrame[Any]) -> None:
         raise DataError("the table is empty: it has columns, but no row")
 
 
-def _check_duplicates(stamps: Whole, codes: Whole, names: list[str], kind: StampKind) -> None:
+def _check_duplicates(stamps: Whole, codes: Whole, names: list[str], kind: StampKind, zone: str) -> None:
     twice = (np.diff(stamps) == 0) & (np.diff(codes) == 0)
     if twice.any():
         row = int(np.flatnonzero(twice)[0])
         raise DataError(
-            f"series {names[codes[row]]!r} has two rows for {show_stamp(stamps[row], kind)} ({int(twice.sum())} "
+            f"series {names[codes[row]]!r} has two rows for {show_stamp(stamps[row], kind, zone)} ({int(twice.sum())} "
             f"such rows in all). Keep one row per series and stamp, or tell the series apart in {ID!r}."
         )
 
@@ -260,9 +270,9 @@ def unbroken(panel: Panel, missing: MissingRule) -> Panel:
     if not whole.all():
         row = int(np.flatnonzero(~whole)[0])
         raise DataError(
-            f"series {panel.names[owner[row]]!r} is irregular at {show_stamp(panel.stamps[row], panel.kind)}: its "
+            f"series {panel.names[owner[row]]!r} is irregular at {panel.show(panel.stamps[row])}: its "
             f"step is {panel.frequency.name}, counted from "
-            f"{show_stamp(panel.stamps[panel.starts[owner[row]]], panel.kind)}, "
+            f"{panel.show(panel.stamps[panel.starts[owner[row]]])}, "
             f"and this stamp does not lie on it ({int((~whole).sum())} such stamps in all). Bring the series to one "
             "step (resample it) before fitting."
         )
@@ -272,8 +282,8 @@ def unbroken(panel: Panel, missing: MissingRule) -> Panel:
     if missing == "error":
         row = int(jumps[0])
         raise DataError(
-            f"series {panel.names[owner[row]]!r} has no row between {show_stamp(panel.stamps[row], panel.kind)} and "
-            f"{show_stamp(panel.stamps[row + 1], panel.kind)} ({position[row + 1] - position[row] - 1} steps of "
+            f"series {panel.names[owner[row]]!r} has no row between {panel.show(panel.stamps[row])} and "
+            f"{panel.show(panel.stamps[row + 1])} ({position[row + 1] - position[row] - 1} steps of "
             f"{panel.frequency.name} missing; {len(jumps)} such holes in all). Fill the rows in, or say "
             'missing="mask" to leave them out of the loss and the metrics.'
         )
@@ -317,7 +327,7 @@ def check_values(
             owner = int(np.searchsorted(panel.starts, row, side="right")) - 1
             raise DataError(
                 f"column {column!r} is {what} in series {panel.names[owner]!r} at "
-                f"{show_stamp(panel.stamps[row], panel.kind)} ({int(bad.sum())} such rows in all). {advice}"
+                f"{panel.show(panel.stamps[row])} ({int(bad.sum())} such rows in all). {advice}"
             )
     if observed and column == TARGET and gone.any():
         empty = np.add.reduceat(~gone, panel.starts[:-1]) == 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewise.data.frequency import parse_stamp, show_stamp
+from gatewise.data.frequency import parse_stamp
 from gatewise.errors import DataError
 from gatewise.nn.arguments import no_type_check
 from gatewise.tasks.anomaly.baselines import GAUSSIAN, LAST_VALUE, baseline_scores
@@ -159,7 +159,7 @@ def evaluate(detector: AnomalyDetector, series: Series, labels: Marks | None, st
     return Evaluation(
         model=model, measures=measures, rows=int(within.sum()), series=len(series),
         labelled=0 if marks is None else len(spans_of(marks, starts)),
-        span=(show_stamp(stamps.min(), series.kind), show_stamp(stamps.max(), series.kind)),
+        span=(series.show(stamps.min()), series.show(stamps.max())),
         error=error, verdict=verdict, beats_trivial=beats, judged=judged, labels=labels, within=within,
     )  # fmt: skip
 
@@ -171,12 +171,12 @@ def _parts(series: Series, start: Any) -> tuple[Marks, Marks]:
         place = np.arange(series.rows) - np.repeat(series.starts[:-1], series.lengths)
         first = np.maximum((series.lengths * HELD_SHARE).astype(np.int64), 1)
         return np.ones(series.rows, dtype=bool), place < np.repeat(first, series.lengths)
-    stamp = parse_stamp(start, series.kind)
+    stamp = parse_stamp(start, series.kind, series.zone)
     within = series.stamps >= stamp
     if not within.any() or within.all():
         raise DataError(
-            f"start: {show_stamp(stamp, series.kind)} leaves no rows to judge or none before them; the rows go from "
-            f"{show_stamp(series.stamps.min(), series.kind)} to {show_stamp(series.stamps.max(), series.kind)}"
+            f"start: {series.show(stamp)} leaves no rows to judge or none before them; the rows go from "
+            f"{series.show(series.stamps.min())} to {series.show(series.stamps.max())}"
         )
     return within, ~within
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewise.data.frequency import parse_stamp, show_stamp
+from gatewise.data.frequency import parse_stamp
 from gatewise.errors import ArgumentError, DataError
 from gatewise.nn.arguments import no_type_check
 from gatewise.tasks.anomaly.series import Series
@@ -105,11 +105,11 @@ def _of_names(labels: Any, series: Series) -> Marks:
             first, last = (_stamp(one, series) for one in _pair(span, name))
             inside = (stamps >= first) & (stamps <= last)
             if last < first or not inside.any():
-                shown = f"{show_stamp(first, series.kind)} to {show_stamp(last, series.kind)}"
+                shown = f"{series.show(first)} to {series.show(last)}"
                 why = "ends before it begins" if last < first else "holds no row"
                 raise DataError(
                     f"labels do not match: the span {shown} of series {name!r} {why}; its rows go from "
-                    f"{show_stamp(stamps.min(), series.kind)} to {show_stamp(stamps.max(), series.kind)}"
+                    f"{series.show(stamps.min())} to {series.show(stamps.max())}"
                 )
             marks[rows] |= inside
     return marks
@@ -127,6 +127,6 @@ def _pair(span: Any, name: Any) -> tuple[Any, Any]:
 @no_type_check
 def _stamp(stamp: Any, series: Series) -> int:
     try:
-        return parse_stamp(stamp, series.kind)
+        return parse_stamp(stamp, series.kind, series.zone)
     except ArgumentError as error:
         raise DataError(f"labels: {error}") from error

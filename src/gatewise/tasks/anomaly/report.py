@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import gatewise
-from gatewise.data.frequency import show_stamp
 from gatewise.report.counting import counted
 from gatewise.report.environment import environment
 from gatewise.report.learning_curve import plot_training
@@ -156,7 +155,7 @@ def _span_section(evaluation: Evaluation) -> str:
     parts = []
     for first, end in spans:
         owner = int(np.searchsorted(series.starts, first, side="right")) - 1
-        words = f"{show_stamp(series.stamps[first], series.kind)} to {show_stamp(series.stamps[end - 1], series.kind)}"
+        words = f"{series.show(series.stamps[first])} to {series.show(series.stamps[end - 1])}"
         if len(series) > 1:
             words = f"{series.names[owner]}: {words}"
         parts.append(f'<p class="note">{escape(words)}</p>')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import narwhals as nw
@@ -82,6 +82,15 @@ class Series:
         return int(self.starts[-1])
 
     @property
+    def zone(self) -> str:
+        """The name of the stamps' time zone, "" where they have none."""
+        return self.frame.zone if self.frame is not None else ""
+
+    def show(self, stamp: int | np.int64) -> str:
+        """A stamp as a reader would write it, by the clock of its zone."""
+        return show_stamp(stamp, self.kind, self.zone)
+
+    @property
     def lengths(self) -> Whole:
         """Rows of each series."""
         return np.diff(self.starts)
@@ -158,15 +167,15 @@ def _from_frame(data: Any, how: Reading) -> Series:
         )
     if len(frame) == 0:
         raise DataError("the table is empty: it has columns, but no row")
-    frame, kind_of_frame = open_frame(frame.rename({time: TIME}).to_native())
+    try:
+        frame, kind_of_frame = open_frame(frame.rename({time: TIME}).to_native())
+        stamps, kind = stamp_values(frame)
+    except DataError as error:
+        raise DataError(str(error).replace(f"column {TIME!r}", f"column {time!r}")) from error
     ids = frame.get_column(ID).to_list() if ID in frame.columns else ["series"] * len(frame)
     if any(one is None or one != one for one in ids):
         row = next(row for row, one in enumerate(ids) if one is None or one != one)
         raise DataError(f"column {ID!r}: row {row} has no name of a series; fill it in or remove the row")
-    try:
-        stamps, kind = stamp_values(frame)
-    except DataError as error:
-        raise DataError(str(error).replace(f"column {TIME!r}", f"column {time!r}")) from error
     names, codes = np.unique(np.array([str(one) for one in ids]), return_inverse=True)
     order = np.argsort(codes, kind="stable").astype(np.int64)
     starts = np.searchsorted(codes[order], np.arange(len(names) + 1)).astype(np.int64)
@@ -175,8 +184,8 @@ def _from_frame(data: Any, how: Reading) -> Series:
     listed, stamps = [str(name) for name in names], stamps[order]
     frequency = None
     if how.spacing == "even":
-        _check_order(stamps, starts, listed, kind)
-        frequency = _check_step(stamps, starts, listed, kind, how.frequency)
+        _check_order(stamps, starts, listed, kind, kind_of_frame.zone)
+        frequency = _check_step(stamps, starts, listed, kind, how.frequency, kind_of_frame.zone)
     return Series(
         listed, starts, values, columns, stamps, kind, frequency, order, kind_of_frame,
         tuple(ids[int(row)] for row in order[starts[:-1]]), time, ID in frame.columns,
@@ -212,29 +221,29 @@ def _numbers(frame: nw.DataFrame[Any], name: str) -> Values:
     return values.astype(np.float64)
 
 
-def _check_order(stamps: Whole, starts: Whole, names: list[str], kind: StampKind) -> None:
+def _check_order(stamps: Whole, starts: Whole, names: list[str], kind: StampKind, zone: str) -> None:
     owner = np.repeat(np.arange(len(names)), np.diff(starts))
     same = np.diff(owner) == 0
     back = np.flatnonzero((np.diff(stamps) < 0) & same)
     if len(back):
         row = int(back[0])
         raise DataError(
-            f"series {names[owner[row]]!r} is not in the order of time: {show_stamp(stamps[row + 1], kind)} "
+            f"series {names[owner[row]]!r} is not in the order of time: {show_stamp(stamps[row + 1], kind, zone)} "
             "comes after "
-            f"{show_stamp(stamps[row], kind)} ({len(back)} such places in all). Sort the table, or say "
+            f"{show_stamp(stamps[row], kind, zone)} ({len(back)} such places in all). Sort the table, or say "
             'spacing="rows" to take rows as they come.'
         )
     twice = np.flatnonzero((np.diff(stamps) == 0) & same)
     if len(twice):
         row = int(twice[0])
         raise DataError(
-            f"series {names[owner[row]]!r} has two rows for {show_stamp(stamps[row], kind)} ({len(twice)} such rows in "
-            f'all). Keep one row per series and stamp, tell the series apart in {ID!r}, or say spacing="rows".'
+            f"series {names[owner[row]]!r} has two rows for {show_stamp(stamps[row], kind, zone)} ({len(twice)} such "
+            f'rows in all). Keep one row per series and stamp, tell the series apart in {ID!r}, or say spacing="rows".'
         )
 
 
 def _check_step(
-    stamps: Whole, starts: Whole, names: list[str], kind: StampKind, expected: Frequency | None
+    stamps: Whole, starts: Whole, names: list[str], kind: StampKind, expected: Frequency | None, zone: str
 ) -> Frequency | None:
     if expected is not None and (expected.unit == "integer") != (kind == "integer"):
         raise DataError(
@@ -243,14 +252,15 @@ def _check_step(
         )
     if expected is None and np.diff(starts).max() < 2:
         return None
-    step = (expected or infer_frequency(stamps, starts, names, kind)).settled(stamps, starts, names)
+    step = expected or infer_frequency(stamps, starts, names, kind, zone)
+    step = replace(step, zone=zone).settled(stamps, starts, names)
     owner = np.repeat(np.arange(len(names)), np.diff(starts))
     position, whole = step.position(stamps, stamps[starts[:-1]][owner])
     odd = np.flatnonzero(~whole)
     if len(odd):
         row = int(odd[0])
         raise DataError(
-            f"series {names[owner[row]]!r} is irregular at {show_stamp(stamps[row], kind)}: its step is "
+            f"series {names[owner[row]]!r} is irregular at {show_stamp(stamps[row], kind, zone)}: its step is "
             f"{step.name}, and "
             f"this stamp does not lie on it ({len(odd)} such stamps in all). Bring the series to one step, or say "
             'spacing="rows" to take each row as the next step.'
@@ -259,9 +269,9 @@ def _check_step(
     if len(holes):
         row = int(holes[0])
         raise DataError(
-            f"series {names[owner[row]]!r} has no row between {show_stamp(stamps[row], kind)} and "
-            f"{show_stamp(stamps[row + 1], kind)} (one row per {step.name}; {len(holes)} such holes in all). Fill the "
-            'rows in (with missing="mask" they may be empty), or say spacing="rows".'
+            f"series {names[owner[row]]!r} has no row between {show_stamp(stamps[row], kind, zone)} and "
+            f"{show_stamp(stamps[row + 1], kind, zone)} (one row per {step.name}; {len(holes)} such holes in all). "
+            'Fill the rows in (with missing="mask" they may be empty), or say spacing="rows".'
         )
     return step
 
@@ -277,5 +287,5 @@ def _check_values(series: Series, missing: str) -> None:
             owner = int(np.searchsorted(series.starts, row, side="right")) - 1
             raise DataError(
                 f"channel {series.columns[channel]!r} is {what} in series {series.names[owner]!r} at "
-                f"{show_stamp(series.stamps[row], series.kind)} ({int(bad.sum())} such values in all). {advice}"
+                f"{series.show(series.stamps[row])} ({int(bad.sum())} such values in all). {advice}"
             )

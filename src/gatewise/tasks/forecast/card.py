@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gatewise.data.frequency import show_stamp
 from gatewise.report.counting import counted
 from gatewise.tasks.forecast.ensemble import Ensemble
 from gatewise.tasks.forecast.evaluation import Evaluation
@@ -94,7 +93,7 @@ def card_text(forecaster: Forecaster, notes: CardNotes) -> str:
         "## Limits",
         "",
         "- It continues the past: what was never in the training rows (new rules, new sensors) it cannot foresee.",
-        f"- {len(context)} series, last row {show_stamp(context.stamps.max(), fitted.kind)}; the further beyond, "
+        f"- {len(context)} series, last row {context.show(context.stamps.max())}; the further beyond, "
         "the less its errors above say. Evaluate again on recent rows.",
         "",
     ]

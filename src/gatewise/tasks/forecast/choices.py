@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from gatewise.data import Panel
-from gatewise.data.frequency import show_stamp
 from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.tasks.forecast import architectures, likelihoods
 from gatewise.tasks.options import check_count
@@ -140,8 +139,8 @@ def check_together(panel: Panel, names: list[str] | None = None) -> None:
         if len(own) != len(first) or (own != first).any():
             raise DataError(
                 f'channels: "joint" needs series of equal stamps, but {panel.names[index]!r} has {len(own)} rows to '
-                f"{show_stamp(own[-1], panel.kind)} and {panel.names[0]!r} has {len(first)} to "
-                f'{show_stamp(first[-1], panel.kind)}; cut them alike, or choose "independent"'
+                f"{panel.show(own[-1])} and {panel.names[0]!r} has {len(first)} to "
+                f'{panel.show(first[-1])}; cut them alike, or choose "independent"'
             )
 
 

@@ -202,7 +202,9 @@ class Encoded:
         if numeric:
             inputs[..., 3 : 3 + numeric] = self.columns.numeric[rows]
         if self.encoder.calendar:
-            inputs[..., 3 + numeric :] = calendar_features(self.panel.stamps[rows], self.encoder.calendar)
+            inputs[..., 3 + numeric :] = calendar_features(
+                self.panel.stamps[rows], self.encoder.calendar, self.panel.frequency.zone
+            )
         return inputs
 
     def windows(self, series: Whole, begins: Whole, time: int, positions: Whole) -> Windows:
@@ -280,7 +282,9 @@ class Encoded:
         """What is known of the steps after each origin: covariates and calendar; and codes of categories."""
         ahead = origins[..., None] + 1 + np.arange(self.encoder.horizon)
         numeric, categories = self.encoder.covariates.known
-        known = calendar_features(self._future_stamps(series, ahead), self.encoder.calendar)
+        known = calendar_features(
+            self._future_stamps(series, ahead), self.encoder.calendar, self.panel.frequency.zone
+        )
         if not numeric and not categories:
             return known, np.zeros((*ahead.shape, 0), dtype=np.int64)
         inside = (ahead >= 0) & (ahead < self.panel.lengths[series][:, None])

@@ -11,7 +11,6 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from gatewise.data import Panel
-from gatewise.data.frequency import show_stamp
 from gatewise.tasks.forecast.metrics import (
     Errors,
     coverage,
@@ -181,8 +180,8 @@ def judge(test: BackTest, *, model: str, every: int) -> Evaluation:
         windows=len(test.series),
         points=int(counts.sum()),
         span=(
-            show_stamp(test.panel.stamps[test.rows + 1].min(), test.panel.kind),
-            show_stamp(test.panel.stamps[test.rows + len(steps)].max(), test.panel.kind),
+            test.panel.show(test.panel.stamps[test.rows + 1].min()),
+            test.panel.show(test.panel.stamps[test.rows + len(steps)].max()),
         ),
         every=every,
         verdict=_verdict({name: value.mae for name, value in errors.items()}, model)

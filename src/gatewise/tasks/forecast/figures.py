@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from gatewise.data import Panel
-from gatewise.data.frequency import DAY, StampKind, show_stamp
+from gatewise.data.frequency import DAY, StampKind
 from gatewise.report.canvas import GRID, INK, MODEL, MUTED, canvas
 from gatewise.tasks.forecast.evaluation import LINEAR, NAIVE, NAIVE2, SEASONAL, BackTest, Evaluation
 from gatewise.tasks.forecast.selection import Choice, chained_windows, chosen_windows, window_errors
@@ -180,7 +180,7 @@ def _one_window(axes: Axes, test: BackTest, choice: Choice) -> None:
     name = "" if len(panel) == 1 else f"{panel.names[test.series[choice.window]]}, "
     axes.set_title(f"{choice.title}  ", pad=18)
     axes.text(
-        0, 1.03, f"{name}made {show_stamp(panel.stamps[row], panel.kind)}, mean error {choice.error:.3g}",
+        0, 1.03, f"{name}made {panel.show(panel.stamps[row])}, mean error {choice.error:.3g}",
         transform=axes.transAxes, color=MUTED, fontsize=8.5,
     )  # fmt: skip
     axes.margins(x=0.01)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from gatewise.data import Frequency, Panel
-from gatewise.data.frequency import StampKind, show_stamp
+from gatewise.data.frequency import StampKind
 from gatewise.data.joined import with_later_rows
 from gatewise.data.panel import MissingRule
 from gatewise.errors import ArgumentError, DataError
@@ -60,6 +60,8 @@ class Fitted:
         frequency, kind: the step in time.
         context: the last rows of each fitted series, from which it is forecast when no table is given.
         from_array: whether the model was fitted on an array, whose rows have no lasting names.
+        trained_until: (series,) the last stamp of each series that the model was fitted on; rows that `updated` takes
+            in later are not.
         recent: which windows calibrate a forecast, where calibration is adaptive.
     """
 
@@ -74,6 +76,7 @@ class Fitted:
     kind: StampKind
     context: Panel
     from_array: bool
+    trained_until: Whole
     recent: Recent = field(default_factory=Recent)
 
     def known(self, panel: Panel) -> Whole:
@@ -251,19 +254,17 @@ class Fitted:
             if start is not None:
                 first[index] = np.searchsorted(own, start)
             elif known[index] >= 0:
-                first[index] = np.searchsorted(
-                    own, self.context.stamps[self.context.starts[known[index] + 1] - 1], "right"
-                )
+                first[index] = np.searchsorted(own, self.trained_until[known[index]], "right")
             else:
                 first[index] = len(own) - max(self.encoder.horizon, int(len(own) * _LAST_SHARE))
         late = first >= panel.lengths
         if late.all():
-            fitted_until = show_stamp(self.context.stamps.max(), self.kind)
+            fitted_until = self.context.show(self.trained_until.max())
             raise DataError(
                 "no row is left to be forecast: "
                 + (f"the model was fitted on rows up to {fitted_until}, and the table ends there or earlier. Give a "
                    "table that goes on, with its history, or a start=" if start is None else
-                   f"no series has a row at or after start {show_stamp(start, self.kind)}")
+                   f"no series has a row at or after start {self.context.show(start)}")
             )  # fmt: skip
         early = (first < 1) & ~late
         if early.any():

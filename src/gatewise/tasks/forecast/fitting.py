@@ -186,7 +186,8 @@ def fit_forecaster(panel: Panel, options: Options, *, from_array: bool) -> FitRe
         network=model, encoder=encoder, scaler=scaler, scaling=options.scaling,
         scales=mase_scale(panel.target, panel.starts, encoder.season_length), levels=options.levels,
         calibration=calibration, frequency=panel.frequency, kind=panel.kind,
-        context=context_of(encoded, recent, together=model.plan.channels > 1), from_array=from_array, recent=recent,
+        context=context_of(encoded, recent, together=model.plan.channels > 1), from_array=from_array,
+        trained_until=panel.stamps[panel.starts[1:] - 1].copy(), recent=recent,
     )  # fmt: skip
     shortest, longest = int(held.min()), int(held.max())
     rows = f"{shortest:,}" if shortest == longest else f"{shortest:,} to {longest:,}"

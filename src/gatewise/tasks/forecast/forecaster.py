@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gatewise.checks import whole
 from gatewise.data import Panel
-from gatewise.data.frames import check_zones, is_frame
+from gatewise.data.frames import check_zones, is_frame, open_frame
 from gatewise.data.frequency import parse_stamp
 from gatewise.errors import ArgumentError, ArgumentTypeError, DataError
 from gatewise.nn.arguments import no_type_check
@@ -253,13 +253,15 @@ class Forecaster(Estimator):
                 fitted with such.
 
         Returns:
-            A table of the kind that came in: unique_id, ds, y_hat, and a column such as q0.1 for each level. For an
+            A table of df's kind (without df of future's, else of the fitted table's): unique_id, ds, y_hat, and a
+            column such as q0.1 for each level. For an
             array of shape (samples, time), an array of shape (samples, horizon), the point forecasts.
         """
         panel, values = self._forecast(df, horizon, future)
         if panel.frame is None:
             return values[..., self.fitted_.levels.index(0.5)]
-        return forecast_table(panel, panel.frame, values, self.fitted_.levels, self._levels())
+        kind = open_frame(future)[1] if df is None and future is not None else panel.frame
+        return forecast_table(panel, kind, values, self.fitted_.levels, self._levels())
 
     def predict_quantiles(
         self, df: Any = None, horizon: int | None = None, future: Any = None
@@ -325,7 +327,7 @@ class Forecaster(Estimator):
         """
         self._require_fitted("fitted_")
         panel, from_array = self._panel(df)
-        stamp = None if start is None else parse_stamp(start, panel.kind)
+        stamp = None if start is None else parse_stamp(start, panel.kind, panel.zone)
         if from_array and start is None:
             first = panel.lengths - self.fitted_.encoder.horizon
             if first.min() < 1:
@@ -459,10 +461,9 @@ class Forecaster(Estimator):
             known = self.fitted_.frequency
         # To fit, a series needs a horizon to learn from, one to stop by, and something before them.
         least = int(self.horizon) + 2 if fitting else 1
-        panel, from_array = open_data(self, data, known, least, observed=observed)
-        if known is not None and panel.frame is not None:
-            check_zones(self.fitted_.context.frame, panel.frame, "df")
-        return panel, from_array
+        if known is not None and is_frame(data):
+            check_zones(self.fitted_.context.frame, open_frame(data)[1], "df")
+        return open_data(self, data, known, least, observed=observed)
 
     def _remember(self, result: FitResult) -> None:
         self._remember_training(result)

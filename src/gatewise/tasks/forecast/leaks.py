@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewise.data import Panel
-from gatewise.data.frequency import show_stamp
 from gatewise.errors import DataError
 
 __all__ = ["check_cutoffs", "check_leaks"]
@@ -60,8 +59,8 @@ def check_cutoffs(panel: Panel, cutoffs: NDArray[np.int64]) -> None:
         row = int(np.flatnonzero(late)[0])
         owner = int(np.searchsorted(panel.starts, row, side="right")) - 1
         raise DataError(
-            f"series {panel.names[owner]!r} has a row at {show_stamp(panel.stamps[row], panel.kind)}, after the cutoff "
-            f"{show_stamp(cutoffs[owner], panel.kind)}: a fit that reads it has seen the future"
+            f"series {panel.names[owner]!r} has a row at {panel.show(panel.stamps[row])}, after the cutoff "
+            f"{panel.show(cutoffs[owner])}: a fit that reads it has seen the future"
         )
 
 

@@ -124,6 +124,7 @@ def _restored(cls: type[Loaded], config: dict[str, Any], tensors: dict[str, Tens
         kind=config["kind"],
         context=_context(config["context"], tensors, covariates.categories, frequency, config["kind"]),
         from_array=config["from_array"],
+        trained_until=_trained_until(tensors),
         recent=Recent(**config["recent"]),
     )
     forecaster = cls(**_tuples(restored_parameters(config, whole.program)))
@@ -144,6 +145,7 @@ def _tensors(fitted: Fitted) -> dict[str, Tensor]:
         "context.starts": torch.from_numpy(context.starts),
         "context.stamps": torch.from_numpy(context.stamps),
         "context.target": torch.from_numpy(context.target),
+        "trained_until": torch.from_numpy(fitted.trained_until),
     }
     for name, values in context.covariates.items():
         if values.dtype == object:
@@ -153,6 +155,14 @@ def _tensors(fitted: Fitted) -> dict[str, Tensor]:
             values = np.array([place.get(value, -1) for value in values], dtype=np.int64)
         tensors[f"context.covariates.{name}"] = torch.from_numpy(values)
     return {name: value.contiguous().clone() for name, value in tensors.items()}
+
+
+def _trained_until(tensors: dict[str, Tensor]) -> Any:
+    """The last stamps that were fitted; folders of before this was kept have the context's."""
+    kept = tensors.get("trained_until")
+    if kept is None:
+        kept = tensors["context.stamps"][tensors["context.starts"][1:] - 1]
+    return kept.numpy()
 
 
 def _context_config(context: Panel) -> dict[str, Any]:

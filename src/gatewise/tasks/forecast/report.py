@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import gatewise
-from gatewise.data.frequency import show_stamp
 from gatewise.report.counting import counted
 from gatewise.report.environment import environment
 from gatewise.report.learning_curve import plot_training
@@ -158,7 +157,7 @@ def _data_section(forecaster: Forecaster, notes: CardNotes) -> str:
         ("Series", f"{len(fitted.context):,}; one row per {fitted.frequency.name}"),
         ("Fitted to", notes.trained_on),
         ("Held back within these", forecaster.validation_),
-        ("Last row fitted", show_stamp(fitted.context.stamps.max(), fitted.kind)),
+        ("Last row fitted", fitted.context.show(fitted.trained_until.max())),
         ("Past covariates", ", ".join(columns["past"]) or "none"),
         ("Known for the future", ", ".join([*fitted.encoder.calendar, *columns["future"]]) or "nothing"),
         ("Static covariates", ", ".join(columns["static"]) or "none"),
