@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict
 
 import torch
 
@@ -16,7 +15,7 @@ except ImportError:  # not on Windows
     resource = None  # type: ignore[assignment]
 
 from gatewise.engines.geometry import FLOATS
-from gatewise.errors import ArgumentError, ArgumentTypeError
+from gatewise.errors import ArgumentError, ArgumentTypeError, no_type_check
 
 __all__ = [
     "Extras",
@@ -36,17 +35,6 @@ __all__ = [
 
 MAX_TENSORS = 100_000
 MAX_ELEMENTS = 1 << 40
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def no_type_check(function: _Function) -> _Function:
-    """Marks a public edge that takes whatever a user passes and raises Gatewise's own errors.
-
-    The suite's run-time type checks skip functions decorated with this name (as with `typing.no_type_check`,
-    which would also hide the annotations from static checkers; this does not).
-    """
-    return function
 
 
 class Extras(TypedDict, total=False):
