@@ -12,7 +12,8 @@ Example:
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 __all__ = [
     "ArgumentError",
@@ -24,7 +25,19 @@ __all__ = [
     "ShapeError",
     "StoreError",
     "meant",
+    "no_type_check",
 ]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def no_type_check(function: _Function) -> _Function:
+    """Marks a public edge that takes whatever a user passes and raises Gatewise's own errors.
+
+    The suite's run-time type checks skip functions decorated with this name (as with `typing.no_type_check`,
+    which would also hide the annotations from static checkers; this does not).
+    """
+    return function
 
 
 def meant(name: object, known: Iterable[str]) -> str:

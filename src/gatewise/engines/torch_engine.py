@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from gatewise import cells
 from gatewise.engines.call import StackCall, StackResult
+from gatewise.engines.plain import resolved
 from gatewise.spec.program import Program
 
 __all__ = ["can_run", "can_step", "cell_kernel", "mode_of", "run", "step"]
@@ -177,8 +178,16 @@ def step(
     name, bias = mode_of(program) or ("", False)
     function: Any = _CELL_FUNCTIONS[name]
     weights = tensors if bias else (*tensors, None, None)
-    if name == "lstm":
-        h, c = function(x, states, *weights)
-        return h, (h, c)
-    h = function(x, states[0], *weights)
-    return h, (h,)
+    try:
+        if name == "lstm":
+            h, c = function(x, states, *weights)
+            return h, (h, c)
+        h = function(x, states[0], *weights)
+        return h, (h,)
+    except RuntimeError:
+        # torch's cells write into what zeros without memory gave them; asking beforehand would slow every step.
+        operands = (x, *states, *tensors)
+        if not any(operand._is_zerotensor() for operand in operands):
+            raise
+    x, *rest = resolved(operands)
+    return step(program, x, tuple(rest[: len(states)]), tuple(rest[len(states) :]))

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict
 
 import torch
 
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
+
 from gatewise.engines.geometry import FLOATS
-from gatewise.errors import ArgumentError, ArgumentTypeError
+from gatewise.errors import ArgumentError, ArgumentTypeError, no_type_check
 
 __all__ = [
     "Extras",
@@ -31,17 +35,6 @@ __all__ = [
 
 MAX_TENSORS = 100_000
 MAX_ELEMENTS = 1 << 40
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def no_type_check(function: _Function) -> _Function:
-    """Marks a public edge that takes whatever a user passes and raises Gatewise's own errors.
-
-    The suite's run-time type checks skip functions decorated with this name (as with `typing.no_type_check`,
-    which would also hide the annotations from static checkers; this does not).
-    """
-    return function
 
 
 class Extras(TypedDict, total=False):
@@ -177,23 +170,41 @@ def check_dtype(dtype: object) -> None:
         raise ArgumentError(f"dtype: expected one of {names}, got {dtype}; pass one of them")
 
 
-def check_limits(tensors: int, elements: int) -> None:
-    """Raises for sizes that no machine holds, before anything is made."""
+def check_limits(tensors: int, elements: int, device: Any = None, dtype: torch.dtype | None = None) -> None:
+    """Raises for sizes that no machine holds, or not this one, before anything is made.
+
+    Args:
+        tensors: How many parameters.
+        elements: How many numbers in all of them.
+        device, dtype: Of the parameters.
+    """
+    names = "input_size, hidden_size, num_layers"
     if tensors > MAX_TENSORS or elements > MAX_ELEMENTS:
         raise ArgumentError(
-            f"input_size, hidden_size, num_layers: expected at most {MAX_TENSORS} tensors and {MAX_ELEMENTS} numbers "
-            f"in one, got {tensors} and {elements}; pass smaller sizes"
+            f"{names}: expected at most {MAX_TENSORS} tensors and {MAX_ELEMENTS} numbers in all, got {tensors} and "
+            f"{elements}; pass smaller sizes"
         )
+    check_room(names, elements, device, dtype)
 
 
-def check_room(names: str, elements: int) -> None:
-    """Raises ArgumentError for weights that the machine's memory cannot hold, in float32, before any is taken."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 42
-    if elements * 4 > total:
+def check_room(names: str, elements: int, device: Any = None, dtype: torch.dtype | None = None) -> None:
+    """Raises ArgumentError for weights that the machine's memory cannot hold, before any is taken."""
+    place = torch.get_default_device() if device is None else torch.device(device)
+    needed = elements * (dtype or torch.get_default_dtype()).itemsize
+    if place.type == "cpu" and needed > _memory():
         raise ArgumentError(
-            f"{names}: expected weights that fit the memory of {total / 2**30:.0f} GiB, got sizes that take "
-            f"{elements * 4 / 2**30:,.0f} GiB; pass smaller sizes"
+            f"{names}: expected weights that fit the memory of {_memory() // 2**30} GiB, got sizes that take "
+            f"{needed // 2**30:,} GiB; pass smaller sizes"
         )
+
+
+def _memory() -> int:
+    """Bytes that this process may take at most."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 42
+    if resource is None:
+        return total
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return total if limit == resource.RLIM_INFINITY else min(total, limit)
 
 
 def plain(value: Any) -> Any:

@@ -137,10 +137,15 @@ class Attention(torch.nn.Module):
             mask = places < geometry.as_lengths(lengths, batch, positions, values.device)[:, None]
         return Memory(values, values if self.key is None else self.key(values), mask)
 
-    def _check_like(self, argument: str, tensor: Tensor) -> None:
-        """Raises ShapeError unless a tensor goes with the weights; autocast converts by itself."""
-        if self.key is not None and not torch._C._is_any_autocast_enabled():
-            geometry.check_like(argument, tensor, self.key.weight)
+    def _check_like(self, argument: str, tensor: Tensor, like: Tensor | None = None) -> None:
+        """Raises ShapeError unless a tensor goes with the weights, or with another; autocast converts by itself."""
+        if tensor.dtype not in geometry.FLOATS:
+            raise ShapeError(
+                f"{argument}: expected floating-point numbers, got {tensor.dtype}; convert with .float()"
+            )
+        like = like if self.key is None else self.key.weight
+        if like is not None and not torch._C._is_any_autocast_enabled():
+            geometry.check_like(argument, tensor, like)
 
     @no_type_check
     def forward(
@@ -172,12 +177,13 @@ class Attention(torch.nn.Module):
             raise ShapeError(
                 f"query: expected (queries, {len(memory.values)}, {self.query_size}), got {tuple(query.shape)}"
             )
-        self._check_like("query", query)
+        self._check_like("query", query, memory.values)
         if coverage is not None:
             expect_tensor("coverage", coverage, "(queries, batch, positions)")
             expected = (len(query), *memory.mask.shape)
             if coverage.shape != expected:
                 raise ShapeError(f"coverage: expected {expected}, got shape {tuple(coverage.shape)}")
+            self._check_like("coverage", coverage)
         scores = self._scores(query, memory, coverage)
         scores = scores.masked_fill(~memory.mask, torch.finfo(scores.dtype).min)
         # Where all is padding the softmax is even: the mask takes it away.

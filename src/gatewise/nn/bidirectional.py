@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from gatewise.errors import ArgumentError, ArgumentTypeError
-from gatewise.nn.arguments import no_type_check
+from gatewise.nn.arguments import check_limits, no_type_check
 from gatewise.nn.recurrent import CellLike, Recurrent
 from gatewise.nn.state import RecurrentState
 
@@ -181,6 +181,8 @@ def _twin(layer: Recurrent) -> Recurrent:
             f"backward_layer: expected one beside a forward layer whose {computed[0]} is computed (pruned, normed or "
             "parametrized), got None; make a layer with reverse=True, treat it alike and pass it"
         )
+    held = list(layer.parameters())
+    check_limits(2 * len(held), 2 * sum(p.numel() for p in held), held[0].device, held[0].dtype)
     twin = copy.deepcopy(layer)
     twin.reverse = True
     twin.reset_parameters()

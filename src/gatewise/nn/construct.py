@@ -85,7 +85,7 @@ def plan_layers(
     rates = check.zoneout_rates(zoneout, tuple(state.name for state in program.states))
     check_init(init, chrono_steps, program)
     layers, widths = _sizes(
-        program, input_size, hidden_size, proj_size, num_layers, 2 if bidirectional else 1
+        program, input_size, hidden_size, proj_size, num_layers, 2 if bidirectional else 1, device, dtype
     )
     _check_drops(program, float(recurrent_dropout), float(weight_drop))
     check.warn_of_lone_dropout(float(dropout), num_layers)
@@ -93,8 +93,9 @@ def plan_layers(
 
 
 def _sizes(
-    program: Program, input_size: int, hidden_size: int, proj_size: int, num_layers: int, directions: int
-) -> tuple[tuple[dict[str, int], ...], tuple[int, ...]]:
+    program: Program, input_size: int, hidden_size: int, proj_size: int, num_layers: int, directions: int,
+    device: Any, dtype: Any,
+) -> tuple[tuple[dict[str, int], ...], tuple[int, ...]]:  # fmt: skip
     groups = [s.width for s in program.inputs] + [s.width for s in program.states]
     groups += [width for tensor in program.tensors for _, width in tensor.parts]
     projects = "proj" in groups
@@ -119,8 +120,9 @@ def _sizes(
     _check_blocks(program, sizes)
     deeper = {**sizes, "input": bind(program.output_width, sizes) * directions}
     layers = (sizes, *([deeper] * (min(num_layers, check.MAX_TENSORS) - 1)))
-    numel = max(math.prod(program.shape(spec, s)) for spec in program.tensors for s in (sizes, deeper))
-    check.check_limits(num_layers * directions * len(program.tensors), numel)
+    first, other = (sum(math.prod(program.shape(t, s)) for t in program.tensors) for s in (sizes, deeper))
+    elements = directions * (first + (num_layers - 1) * other)
+    check.check_limits(num_layers * directions * len(program.tensors), elements, device, dtype)
     _check_stack(program, sizes, deeper, num_layers)
     return layers, tuple(bind(state.width, sizes) for state in program.states)
 

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from gatewise.engines.geometry import as_lengths, check_flags, expect_tensor
 from gatewise.errors import ArgumentError, ArgumentTypeError, ShapeError
 from gatewise.nn.arguments import check_size, no_type_check
 from gatewise.nn.crf_chain import carried, chain_norms, marginals, norms_by_step, steps_there
@@ -229,36 +230,31 @@ class CRF(nn.Module):
         self, scores: Tensor, lengths: Tensor | None, mask: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Checked scores in float32 or float64, lengths, and where steps came from if a mask left some out."""
-        if not isinstance(scores, Tensor):
-            raise ArgumentTypeError(f"scores: a tensor is expected, came {type(scores).__name__}")
+        expect_tensor("scores", scores, "(time, batch, tags)")
         if scores.ndim != 3 or scores.shape[2] != self.tags or scores.shape[0] == 0:
             raise ShapeError(
                 f"scores: (time, batch, {self.tags}) with at least one step is expected, came {tuple(scores.shape)}"
+            )
+        if scores.is_complex():
+            raise ArgumentTypeError(f"scores: real numbers are expected, came {scores.dtype}; take .real")
+        if scores.device != self.transitions.device:
+            raise ShapeError(
+                f"scores: {self.transitions.device}, where the weights are, is expected, came {scores.device}"
             )
         scores = _at_least_single(scores)
         time, batch = scores.shape[:2]
         if mask is not None:
             if lengths is not None:
                 raise ArgumentError("mask: lengths or a mask is expected, came both; leave one out")
-            if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != (time, batch):
-                raise ShapeError(f"mask: a bool tensor of shape {(time, batch)} is expected")
+            check_flags("mask", mask, (time, batch), scores.device)
             order = torch.argsort(~mask, dim=0, stable=True)
             return scores.gather(0, order[..., None].expand(-1, -1, self.tags)), mask.sum(0), order
         if lengths is None:
             return scores, torch.full((batch,), time, device=scores.device), None
-        lengths = torch.as_tensor(lengths, device=scores.device)
-        if lengths.shape != (batch,) or lengths.dtype not in (torch.int64, torch.int32):
-            raise ShapeError(
-                f"lengths: {batch} whole numbers are expected, came shape {tuple(lengths.shape)}"
-            )
-        if not torch.compiler.is_compiling() and not bool(((lengths >= 0) & (lengths <= time)).all()):
-            raise ShapeError(
-                f"lengths: numbers in 0 to {time} (the steps of scores) are expected, came {lengths.tolist()}"
-            )
-        return scores, lengths.to(torch.int64), None
+        return scores, as_lengths(lengths, batch, time, scores.device), None
 
     def _check_range(self, tags: Tensor, there: Tensor, partial: bool) -> None:
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or tags.device.type == "meta":
             return
         least = -1 if partial else 0
         wrong = there & ((tags < least) | (tags >= self.tags))
@@ -309,9 +305,12 @@ def _check_paths(moves: Tensor, first: Tensor, last: Tensor) -> None:
         reached = (reached[:, None] & moves).any(0)
 
 
-def _check_tags(scores: Tensor, tags: object) -> None:
-    if not isinstance(tags, Tensor) or tags.dtype != torch.int64:
-        kind = str(tags.dtype) if isinstance(tags, Tensor) else type(tags).__name__
-        raise ArgumentTypeError(f"tags: an int64 tensor is expected, came {kind}")
-    if tags.shape != scores.shape[:2]:
-        raise ShapeError(f"tags: shape {tuple(scores.shape[:2])} is expected, came {tuple(tags.shape)}")
+def _check_tags(scores: Tensor, given: object) -> None:
+    tags = expect_tensor("tags", given, "(time, batch) numbers of tags")
+    if tags.dtype != torch.int64:
+        raise ArgumentTypeError(f"tags: an int64 tensor is expected, came {tags.dtype}")
+    if tags.shape != scores.shape[:2] or tags.device != scores.device:
+        raise ShapeError(
+            f"tags: shape {tuple(scores.shape[:2])} on {scores.device} is expected, came {tuple(tags.shape)} on "
+            f"{tags.device}"
+        )

@@ -15,9 +15,9 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 from torch.utils import _pytree
 
-from gatewise.engines.geometry import FLOATS
+from gatewise.engines.geometry import FLOATS, expect_tensor
 from gatewise.errors import ArgumentError, ArgumentTypeError, ShapeError, StoreError
-from gatewise.nn.arguments import no_type_check
+from gatewise.nn.arguments import check_device, no_type_check
 
 if TYPE_CHECKING:
     from gatewise.nn.recurrent import Recurrent
@@ -172,8 +172,9 @@ class RecurrentState(tuple[Tensor, ...]):
             )
         if picked.dim() != 1:
             raise ShapeError(f"indices: expected one axis, got shape {tuple(picked.shape)}; flatten them")
+        expect_tensor("indices", picked, "positions in the batch")
         batch = self[0].shape[1] if self else 0
-        if not torch.compiler.is_compiling() and picked.numel() > 0:
+        if not torch.compiler.is_compiling() and picked.numel() > 0 and picked.device.type != "meta":
             least, most = (int(n) for n in torch.aminmax(picked))
             if least < 0 or most >= batch:
                 raise ShapeError(
@@ -218,6 +219,7 @@ class RecurrentState(tuple[Tensor, ...]):
             raise ArgumentTypeError(
                 f"data: expected bytes, got {type(data).__name__}; pass what to_bytes() returned"
             )
+        check_device(device)
         data = bytes(data)
         names, directions = _read_about(data)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,7 +42,8 @@ class _CellModule(Preparable, torch.nn.Module):
         super().__init__()
         self.program = cells.get(cell, bias=bool(bias))  # any truth value, as torch's cells take it
         sizes = {"input": input_size, "hidden": hidden_size}
-        check.check_limits(1, max(4 * hidden_size * input_size, 4 * hidden_size * hidden_size))
+        shapes = [self.program.shape(spec, sizes) for spec in self.program.tensors]
+        check.check_limits(1, sum(map(math.prod, shapes)), device, dtype)
         self.input_size, self.hidden_size, self.bias, self.engine = input_size, hidden_size, bias, engine
         self._names = tuple(state.name for state in self.program.states)
         self._weights = tuple(spec.name for spec in self.program.tensors)
@@ -100,7 +102,10 @@ class _CellModule(Preparable, torch.nn.Module):
                 return None
             if state.shape != expected or state.dtype is not input.dtype or state.device != input.device:
                 return None
-        return self._kernel(input, hx, *weights)
+        try:
+            return self._kernel(input, hx, *weights)
+        except RuntimeError:
+            return None  # the way with all checks says what is wrong, or makes ordinary tensors of it
 
     def _step(self, input: Any, hx: Any) -> tuple[Tensor, ...]:
         owner = type(self).__name__

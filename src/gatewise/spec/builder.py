@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from gatewise.errors import CellDefinitionError
+from gatewise.errors import CellDefinitionError, no_type_check
 from gatewise.spec.operations import OPERATIONS
 from gatewise.spec.program import Label, Node, Program, State, Stream, Sum, TensorSpec, Width
 
-__all__ = ["Builder"]
+__all__ = ["Builder", "below"]
 
 
 # A step of more operations is a mistake in a count (rounds=2**31); a derivative has some three times its cell's.
@@ -32,16 +32,22 @@ class Builder:
         self.inputs = tuple(inputs)
         self.states = tuple(states)
         self.tensors: dict[str, TensorSpec] = {tensor.name: tensor for tensor in tensors}
+        self._widths: dict[str, tuple[TensorSpec, dict[str, Width]]] = {}
         self.nodes: list[Node] = []
         self._index: dict[Node, int] = {}
 
     # --- leaves
 
+    @no_type_check
     def const(self, value: float) -> int:
         """A number."""
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
         if not math.isfinite(number):
-            raise CellDefinitionError(f"{self.name}: expected finite numbers in a cell, got {value!r}")
+            got = "a whole number beyond float64" if isinstance(value, int) else repr(value)
+            raise CellDefinitionError(f"{self.name}: expected finite numbers in a cell, got {got}")
         return self._add(Node("const", (), number, 1))
 
     def input(self, name: str) -> int:
@@ -83,6 +89,8 @@ class Builder:
     def declare(self, tensor: TensorSpec) -> TensorSpec:
         """Adds a parameter tensor, or a further part to a stacked one."""
         known = self.tensors.get(tensor.name)
+        if known is not None and tensor.parts is known.parts and tensor == known:
+            return known
         if known is None:
             self.tensors[tensor.name] = tensor
             return tensor
@@ -108,9 +116,13 @@ class Builder:
         """The tensor and width behind "tensor.part"."""
         tensor, _, part = reference.partition(".")
         spec = self.tensors.get(tensor)
-        if spec is None or part not in dict(spec.parts):
+        known, widths = self._widths.get(tensor, (None, {}))
+        if spec is not None and known is not spec:
+            widths = dict(spec.parts)
+            self._widths[tensor] = spec, widths
+        if spec is None or part not in widths:
             raise CellDefinitionError(f"{self.name}: unknown weight {reference!r}")
-        return spec, dict(spec.parts)[part]
+        return spec, widths[part]
 
     def linear(self, vector: int, reference: str) -> int:
         """Weight part times vector."""
@@ -268,16 +280,8 @@ class Builder:
         )  # fmt: skip
 
     def _visit(self, root: int, order: dict[int, int]) -> None:
-        stack = [(root, False)]
-        while stack:
-            index, ready = stack.pop()
-            if index in order:
-                continue
-            if ready:
-                order[index] = len(order)
-                continue
-            stack.append((index, True))
-            stack.extend((argument, False) for argument in reversed(self.nodes[index].args))
+        for index in below(root, lambda i: self.nodes[i].args, order):
+            order[index] = len(order)
 
     def copy_node(self, node: Node, args: Sequence[int]) -> int:
         """The same node over other arguments (for transforms); leaves must exist in this builder."""
@@ -294,6 +298,26 @@ class Builder:
         if node.op == "input":
             return self.input(str(node.attribute))
         return self._add(node)
+
+
+def below(root: int, arguments: Callable[[int], Sequence[int]], done: Container[int]) -> Iterator[int]:
+    """A node and what it is made of, arguments first, each once: without recursion, however long the chain.
+
+    Args:
+        root: The node.
+        arguments: What a node is made of.
+        done: What needs no visit; the caller puts each node that it was given into it.
+    """
+    stack = [(root, False)]
+    while stack:
+        index, ready = stack.pop()
+        if index in done:
+            continue
+        if ready:
+            yield index
+            continue
+        stack.append((index, True))
+        stack.extend((argument, False) for argument in reversed(arguments(index)))
 
 
 TORCH_ORDER = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")

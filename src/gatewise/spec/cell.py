@@ -10,9 +10,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-from gatewise.errors import ArgumentError, ArgumentTypeError, CellDefinitionError, meant
+from gatewise.errors import ArgumentError, ArgumentTypeError, CellDefinitionError, meant, no_type_check
 from gatewise.spec.builder import Builder
 from gatewise.spec.expression import Arithmetic, Value, WeightRef, normalize, parameter
 from gatewise.spec.program import Label, Program, State, Stream, TensorSpec, Width
@@ -40,8 +41,19 @@ class _Gates:
     layer_norm: bool
     blocks: int
 
+    @cached_property
+    def kind_of(self) -> dict[str, str]:
+        return dict(self.kinds)
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, ...], tuple[tuple[str, Width], ...]]:
+        return {}
+
     def rows(self, *kinds: str) -> tuple[tuple[str, Width], ...]:
-        return tuple((name, "hidden") for name, kind in self.kinds if kind in kinds)
+        # One tuple for all gates: what is declared again is known to be the same without going through it.
+        if kinds not in self._rows:
+            self._rows[kinds] = tuple((name, "hidden") for name, kind in self.kinds if kind in kinds)
+        return self._rows[kinds]
 
 
 class Gate(Arithmetic):
@@ -151,7 +163,7 @@ class GateSpace:
     def __getattr__(self, name: str) -> Gate:
         if name.startswith("_"):
             raise AttributeError(name)
-        kinds = dict(self._layout.kinds)
+        kinds = self._layout.kind_of
         if name not in kinds:
             raise CellDefinitionError(
                 f"{self._builder.name}: unknown gate {name!r}; it has {list(kinds)}. "
@@ -367,16 +379,19 @@ def _parse(cell_name: str, what: str, text: str, default: str) -> list[tuple[str
     entries: list[tuple[str, Width]] = []
     for token in text.split():
         name, _, width = token.partition(":")
+        if width.isdecimal() and int(width) == 0:
+            raise CellDefinitionError(f"{cell_name}: {what}: expected a width of at least 1, got {token!r}")
         if not name.isidentifier() or name.startswith("_") or name == "of":
             raise CellDefinitionError(f"{cell_name}: {what}: expected plain names, got {name!r}")
         if name in dict(entries):
             raise CellDefinitionError(f"{cell_name}: {what}: the name {name!r} appears twice")
-        entries.append((name, int(width) if width.isdigit() else width or default))
+        entries.append((name, int(width) if width.isdecimal() else width or default))
     if not entries and what != "gates":
         raise CellDefinitionError(f"{cell_name}: {what}: expected at least one name, got {text!r}")
     return entries
 
 
+@no_type_check
 def cell(
     *,
     states: str,
@@ -410,6 +425,7 @@ def cell(
         A decorator that gives a :class:`Cell`, usable wherever a cell's name is.
 
     Raises:
+        ArgumentTypeError: A name, title or reference that is no text, or something else than a function.
         CellDefinitionError: At once, where the definition cannot be.
 
     Example:
@@ -422,6 +438,18 @@ def cell(
         >>> [tensor.name for tensor in leaky.program().tensors]
         ['weight_ih', 'weight_hh', 'bias_ih']
     """
+    for argument, given, absent in (
+        ("states", states, False), ("gates", gates, False), ("inputs", inputs, False), ("bias", bias, False),
+        ("title", title, False), ("cite", cite, False), ("blocks", blocks, True), ("retain", retain, True),
+        ("admit", admit, True),
+    ):  # fmt: skip
+        if not isinstance(given, str) and not (absent and given is None):
+            raise ArgumentTypeError(
+                f"{argument}: expected a text{' or None' if absent else ''}, got {type(given).__name__}; "
+                "names stand in one text with spaces between"
+            )
+    if not isinstance(layer_norm, bool):
+        raise ArgumentTypeError(f"layer_norm: expected True or False, got {type(layer_norm).__name__}")
     if bias not in ("single", "both"):
         raise CellDefinitionError(f"bias: expected 'single' or 'both', got {bias!r}")
     declaration = {
@@ -429,7 +457,13 @@ def cell(
         "blocks": blocks, "retain": retain, "admit": admit, "title": title, "cite": cite,
     }  # fmt: skip
 
+    @no_type_check
     def declare(function: Callable[..., Any]) -> Cell:
+        if not inspect.isroutine(function):
+            raise ArgumentTypeError(
+                f"function: expected a function with the equations, got {type(function).__name__}; "
+                "put @cell(...) before its def"
+            )
         names = [token.partition(":")[0] for token in gates.split()]
         for what, name in (("retain", retain), ("admit", admit)):
             if name is not None and name not in names:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from gatewise.spec import expression
-from gatewise.spec.builder import Builder
+from gatewise.spec.builder import Builder, below
 from gatewise.spec.expression import Value
 from gatewise.spec.operations import OPERATIONS
 from gatewise.spec.program import Node, Program, State, Stream, Sum, Width
@@ -189,20 +189,20 @@ class _Backward:
         self.mentioned.add(index)
         return Value(self.builder, self._forward(index))
 
-    def _forward(self, index: int) -> int:
-        if index in self.forward:
-            return self.forward[index]
-        node = self.program.nodes[index]
-        if index in self.saved:
-            self.saved_read.append(index)
-            made = self.builder.input(self.names.saved(index))
-        elif node.op == "state":
-            self.states_read.add(str(node.attribute))
-            made = self.builder.input(self.names.previous(str(node.attribute)))
-        else:
-            made = self.builder.copy_node(node, [self._forward(i) for i in node.args])
-        self.forward[index] = made
-        return made
+    def _forward(self, root: int) -> int:
+        nodes = self.program.nodes
+        for index in below(root, lambda i: () if i in self.saved else nodes[i].args, self.forward):
+            node = nodes[index]
+            if index in self.saved:
+                self.saved_read.append(index)
+                made = self.builder.input(self.names.saved(index))
+            elif node.op == "state":
+                self.states_read.add(str(node.attribute))
+                made = self.builder.input(self.names.previous(str(node.attribute)))
+            else:
+                made = self.builder.copy_node(node, [self.forward[i] for i in node.args])
+            self.forward[index] = made
+        return self.forward[root]
 
     # --- the walk
 

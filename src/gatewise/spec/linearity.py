@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-from gatewise.spec.builder import Builder
+from gatewise.spec.builder import Builder, below
 from gatewise.spec.program import Program
 
 __all__ = ["coefficients"]
@@ -49,21 +49,26 @@ class _Affine:
     def __init__(self, program: Program, builder: Builder) -> None:
         self.program, self.builder = program, builder
         self.copies: dict[int, int] = {}
-        self.pairs: dict[tuple[int, str], tuple[int, int] | None] = {}
+        self.pairs: dict[str, dict[int, tuple[int, int] | None]] = {s.name: {} for s in program.states}
 
     def copy(self, index: int) -> int:
         """A state-free value in the new program."""
-        if index not in self.copies:
-            node = self.program.nodes[index]
-            self.copies[index] = self.builder.copy_node(node, [self.copy(i) for i in node.args])
+        for current in below(index, lambda i: self.program.nodes[i].args, self.copies):
+            node = self.program.nodes[current]
+            self.copies[current] = self.builder.copy_node(node, [self.copies[i] for i in node.args])
         return self.copies[index]
 
     def affine(self, index: int, state: str) -> tuple[int, int] | None:
         """(a, b) of a value with respect to one state, or None."""
-        key = (index, state)
-        if key not in self.pairs:
-            self.pairs[key] = self._affine(index, state)
-        return self.pairs[key]
+        pairs = self.pairs[state]
+        depends = self.program.depends_on_state
+
+        def within(current: int) -> tuple[int, ...]:
+            return self.program.nodes[current].args if depends[current] else ()
+
+        for current in below(index, within, pairs):
+            pairs[current] = self._affine(current, state)
+        return pairs[index]
 
     def _affine(self, index: int, state: str) -> tuple[int, int] | None:
         builder, node = self.builder, self.program.nodes[index]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from gatewise.spec.builder import below
 from gatewise.spec.cell import Cell
 from gatewise.spec.operations import OPERATIONS
 from gatewise.spec.program import Node, Program, TensorSpec, Width
@@ -125,6 +126,7 @@ class _Equations:
         self.users = program.users()
         self.gate_names = {label.node: label.name for label in program.labels}
         self.names: dict[int, str] = {}
+        self.written: dict[int, tuple[str, int]] = {}
         states = {s.name for s in program.states}
         for label in program.labels:
             if program.nodes[label.node].args:
@@ -184,6 +186,15 @@ class _Equations:
 
     def expression(self, index: int) -> tuple[str, int]:
         """What a value is, and how strongly it binds."""
+
+        def spelt_out(current: int) -> list[int]:
+            return [i for i in self.program.nodes[current].args if i not in self.names]
+
+        for current in below(index, spelt_out, self.written):
+            self.written[current] = self._expression(current)
+        return self.written[index]
+
+    def _expression(self, index: int) -> tuple[str, int]:
         program, style, node = self.program, self.style, self.program.nodes[index]
         vector, _ = self._normalisation(index)
         if vector is not None:

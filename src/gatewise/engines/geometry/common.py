@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gatewise.errors import ArgumentTypeError, ShapeError
 
-__all__ = ["FLOATS", "check_like", "expect_tensor", "is_dense", "shape_of", "wrong"]
+__all__ = ["FLOATS", "check_like", "expect_tensor", "is_dense", "listed_numbers", "shape_of", "wrong"]
 
 FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 """The dtypes that engines compute in."""
@@ -52,6 +52,12 @@ def expect_tensor(argument: str, value: object, meaning: str) -> Tensor:
 def is_dense(tensor: Tensor) -> bool:
     """Whether a tensor is of the only layout that engines take."""
     return tensor.layout is torch.strided and not tensor.is_nested and not tensor.is_quantized
+
+
+def listed_numbers(tensor: Tensor) -> list[int]:
+    """The whole numbers of a dense tensor on the CPU; one of zeros alone may have no memory to read them from."""
+    held: list[int] = (tensor.clone() if tensor._is_zerotensor() else tensor).tolist()
+    return held
 
 
 def check_like(argument: str, tensor: Tensor, weight: Tensor) -> None:

@@ -10,7 +10,14 @@ from jaxtyping import Int64, Integer
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from gatewise.engines.geometry.common import check_like, expect_tensor, is_dense, shape_of, wrong
+from gatewise.engines.geometry.common import (
+    check_like,
+    expect_tensor,
+    is_dense,
+    listed_numbers,
+    shape_of,
+    wrong,
+)
 from gatewise.errors import ArgumentTypeError
 
 __all__ = [
@@ -103,13 +110,13 @@ def check_packed(input: PackedSequence, input_size: int) -> int:
 def check_batch_sizes(argument: str, sizes: object, rows: int) -> int:
     """The number of sequences of a packed input, whose batch sizes must suit its rows."""
     remedy = "make it with torch.nn.utils.rnn.pack_padded_sequence or pack_sequence"
-    tensor = sizes if isinstance(sizes, Tensor) and sizes.dim() == 1 and sizes.device.type == "cpu" else None
-    if tensor is None or tensor.dtype != torch.int64 or tensor.shape[0] == 0:
+    tensor = sizes if isinstance(sizes, Tensor) and is_dense(sizes) and sizes.device.type == "cpu" else None
+    if tensor is None or tensor.dim() != 1 or tensor.dtype != torch.int64 or tensor.shape[0] == 0:
         got = f"{sizes.dtype}, {shape_of(sizes)}" if isinstance(sizes, Tensor) else type(sizes).__name__
         wrong(argument, "batch_sizes as a one-dimensional int64 tensor on the CPU", got, remedy)
     if torch.compiler.is_compiling():
         return int(tensor[0])
-    listed: list[int] = tensor.tolist()
+    listed = listed_numbers(tensor)
     if sum(listed) != rows or listed[-1] < 1 or listed != sorted(listed, reverse=True):
         shown = f"{listed}" if len(listed) <= 8 else f"{str(listed[:8])[:-1]}, ...]"
         wrong(argument, f"positive, falling batch_sizes that sum to the {rows} packed rows", shown, remedy)
@@ -119,7 +126,7 @@ def check_batch_sizes(argument: str, sizes: object, rows: int) -> int:
 def _check_permutation(argument: str, indices: Tensor, batch: int, device: torch.device) -> None:
     good = indices.dtype == torch.int64 and indices.shape == (batch,) and indices.device == device
     if good and device.type == "cpu" and not torch.compiler.is_compiling():
-        good = sorted(indices.tolist()) == list(range(batch))
+        good = sorted(listed_numbers(indices)) == list(range(batch))
     if not good:
         wrong(
             argument,
