@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import io
+import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.ipc
 import pyarrow.parquet
 
 from gatewise.errors import DataError
 
-__all__ = ["csv_bytes", "read_table", "write_table"]
+__all__ = ["check_unique", "csv_bytes", "read_table", "write_table"]
 
 # What tables of measurements write where a value is missing.
 MISSING_SIGNS = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-nan", "#N/A")
+# Whole numbers that are names, not amounts: 007, and among floats those of more digits than a float64 holds.
+_PADDED, _LONG = r"^-?0[0-9]+$", r"^-?[0-9]{17,}$"
+_LIKE_A_NAME, _LONGEST, _BLOCK = re.compile(rb'[,\r\n"]-?(?:0[0-9]|[0-9]{17})'), 19, 1 << 24
 
 
 def read_table(path: str | Path) -> pa.Table:
@@ -25,8 +32,10 @@ def read_table(path: str | Path) -> pa.Table:
         path: a file whose name ends in .csv, .csv.gz, .parquet, .pq, .arrow or .feather.
 
     Returns:
-        The table; in CSV, signs like NA and an empty field are missing values. An uncompressed Arrow file is mapped,
-        not read: its columns come into memory page by page when they are looked at, and go when memory is short.
+        The table; in CSV, signs like NA and an empty field are missing values, and a column in which a whole number
+        begins with 0 (007) stays text, as does one of numbers longer than a float64 holds: they are names. An
+        uncompressed Arrow file is mapped, not read: its columns come into memory page by page when they are looked at,
+        and go when memory is short.
 
     Raises:
         DataError: no such file, an unknown ending, or a content that is not a table.
@@ -68,10 +77,8 @@ def _read_csv(path: Path) -> pa.Table:
         raise DataError(f"{str(path)!r} is compressed by gzip; name it .csv.gz, or unpack it")
     options = pyarrow.csv.ConvertOptions(null_values=list(MISSING_SIGNS), strings_can_be_null=True)
     table = pyarrow.csv.read_csv(path, convert_options=options)
+    check_unique(table.column_names, repr(str(path)))
     names = table.column_names
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"{str(path)!r} has two columns named {twice[0]!r}; rename or remove one")
     if len(names) == 1 and any(sign in names[0] for sign in ";\t|"):
         sign = next(sign for sign in ";\t|" if sign in names[0])
         raise DataError(f"{str(path)!r} is separated by {sign!r}, not by commas; save it with commas")
@@ -81,7 +88,48 @@ def _read_csv(path: Path) -> pa.Table:
                 f"{str(path)!r}: column {field.name!r} holds bytes that are not UTF-8; save the file as UTF-8 (from "
                 "latin-1: iconv -f LATIN1 -t UTF-8)"
             )
+    return _with_names_kept(path, table, options)
+
+
+def _with_names_kept(path: Path, table: pa.Table, options: pyarrow.csv.ConvertOptions) -> pa.Table:
+    """The table with columns as text whose numbers are names: reading 007 as 7 would make two names one."""
+    numeric = [f.name for f in table.schema if pa.types.is_integer(f.type) or pa.types.is_floating(f.type)]
+    if not numeric or not _may_hold_names(path):
+        return table
+    options.include_columns, options.column_types = numeric, dict.fromkeys(numeric, pa.string())
+    texts = pyarrow.csv.read_csv(path, convert_options=options)
+    for name in numeric:
+        place = table.schema.get_field_index(name)
+        pattern = _PADDED if pa.types.is_integer(table.schema.types[place]) else f"{_PADDED}|{_LONG}"
+        if pc.any(pc.match_substring_regex(texts[name], pattern)).as_py():
+            table = table.set_column(place, name, texts[name])
     return table
+
+
+def _may_hold_names(path: Path) -> bool:
+    """Whether a CSV file has a field that begins like a padded or a long whole number."""
+    with pa.input_stream(str(path)) as stream:
+        last = b"\n"
+        while block := stream.read(_BLOCK):
+            if _LIKE_A_NAME.search(last + block):
+                return True
+            last = block[-_LONGEST:]
+    return False
+
+
+def check_unique(names: Sequence[str], what: str) -> None:
+    """Refuse two columns of one name, of which one would be read and nobody could say which.
+
+    Args:
+        names: of all columns.
+        what: whose, for the error.
+
+    Raises:
+        DataError: a name comes twice.
+    """
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        raise DataError(f"{what} has two columns named {twice[0]!r}; rename or remove one")
 
 
 def write_table(table: pa.Table, path: str | Path) -> None:

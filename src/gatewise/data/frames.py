@@ -8,10 +8,10 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gatewise.data.frequency import StampKind
+from gatewise.data.identity import category_values, identify
 from gatewise.errors import ArgumentTypeError, DataError
 
 __all__ = [
@@ -116,7 +116,7 @@ def check_zones(ours: FrameKind | None, theirs: FrameKind, what: str) -> None:
 
 
 def series_codes(frame: nw.DataFrame[Any]) -> tuple[list[str], NDArray[np.int64], list[Any]]:
-    """The series' names, sorted, the index of each row's series, and the names as they are in the frame.
+    """The series' names (`identity_name`), sorted, each row's among them, and the names as they are in the frame.
 
     A hundred thousand series are a hundred thousand Python objects here, however many rows they have.
 
@@ -125,34 +125,12 @@ def series_codes(frame: nw.DataFrame[Any]) -> tuple[list[str], NDArray[np.int64]
     """
     if ID not in frame.columns:
         return ["series"], np.zeros(len(frame), dtype=np.int64), ["series"]
-    column = frame.get_column(ID)
-    codes, originals = _encoded(column)
-    if (codes < 0).any():
-        row = int(np.flatnonzero(codes < 0)[0])
+    found = identify(frame.get_column(ID))
+    if (found.codes < 0).any():
+        row = int(np.flatnonzero(found.codes < 0)[0])
         raise DataError(f"column {ID!r}: row {row} has no name of a series; fill it in or remove the row")
-    names, place = np.unique(np.array([str(one) for one in originals]), return_inverse=True)
-    first = np.unique(place, return_index=True)[1]
-    return [str(name) for name in names], place[codes], [originals[index] for index in first]
-
-
-def _encoded(column: nw.Series[Any]) -> tuple[NDArray[np.int64], list[Any]]:
-    """Each row's index among the different values (-1: missing), and these values as Python objects."""
-    try:
-        arrow = column.to_arrow()
-    except (pa.ArrowException, TypeError, ValueError):  # a column of mixed Python objects
-        values = column.to_list()
-        known: dict[Any, int] = {}
-        codes = [-1 if one is None or one != one else known.setdefault(one, len(known)) for one in values]
-        return np.array(codes, dtype=np.int64), list(known)
-    if pa.types.is_floating(arrow.type):
-        arrow = pc.if_else(pc.is_nan(arrow), None, arrow)
-    if not pa.types.is_dictionary(arrow.type):
-        arrow = pc.dictionary_encode(arrow)
-    if isinstance(arrow, pa.ChunkedArray):
-        arrow = arrow.unify_dictionaries().combine_chunks()
-        arrow = arrow.combine_chunks() if isinstance(arrow, pa.ChunkedArray) else arrow
-    codes = pc.fill_null(pc.cast(arrow.indices, pa.int64()), -1).to_numpy(zero_copy_only=False)
-    return codes, arrow.dictionary.to_pylist()
+    names, first, place = np.unique(np.array(found.names, dtype=str), return_index=True, return_inverse=True)
+    return [str(name) for name in names], place[found.codes], [found.originals[index] for index in first]
 
 
 def stamp_values(frame: nw.DataFrame[Any]) -> tuple[NDArray[np.int64], StampKind]:
@@ -206,9 +184,7 @@ def column_values(frame: nw.DataFrame[Any], name: str) -> NDArray[np.float64] | 
     if dtype.is_numeric() or isinstance(dtype, nw.Boolean):
         return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
     if isinstance(dtype, nw.String | nw.Categorical | nw.Enum):
-        # One Python string per category, not one per row.
-        codes, texts_seen = _encoded(column)
-        return np.array([*texts_seen, None], dtype=object)[codes]
+        return category_values(frame, name)
     if isinstance(dtype, nw.Object):
         values = column.to_list()
         missing = [value is None or value != value for value in values]
