@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,7 +15,7 @@ import pyarrow.parquet
 
 from gatewise.errors import DataError
 
-__all__ = ["check_unique", "csv_bytes", "read_table", "write_table"]
+__all__ = ["csv_bytes", "read_table", "write_table"]
 
 # What tables of measurements write where a value is missing.
 MISSING_SIGNS = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-nan", "#N/A")
@@ -56,9 +55,9 @@ def read_table(path: str | Path) -> pa.Table:
         if path.name.lower().endswith((".csv", ".csv.gz")):
             return _read_csv(path)
         if path.name.lower().endswith((".parquet", ".pq")):
-            return pyarrow.parquet.read_table(path)
+            return _unique(pyarrow.parquet.ParquetFile(path).read(), path)
         if path.name.lower().endswith((".arrow", ".feather")):
-            return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+            return _unique(pa.ipc.open_file(pa.memory_map(str(path))).read_all(), path)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{str(path)!r} cannot be read as a table: {error}") from error
     raise DataError(
@@ -76,8 +75,7 @@ def _read_csv(path: Path) -> pa.Table:
     if head.startswith(b"\x1f\x8b") and not path.name.lower().endswith(".gz"):
         raise DataError(f"{str(path)!r} is compressed by gzip; name it .csv.gz, or unpack it")
     options = pyarrow.csv.ConvertOptions(null_values=list(MISSING_SIGNS), strings_can_be_null=True)
-    table = pyarrow.csv.read_csv(path, convert_options=options)
-    check_unique(table.column_names, repr(str(path)))
+    table = _unique(pyarrow.csv.read_csv(path, convert_options=options), path)
     names = table.column_names
     if len(names) == 1 and any(sign in names[0] for sign in ";\t|"):
         sign = next(sign for sign in ";\t|" if sign in names[0])
@@ -117,19 +115,12 @@ def _may_hold_names(path: Path) -> bool:
     return False
 
 
-def check_unique(names: Sequence[str], what: str) -> None:
-    """Refuse two columns of one name, of which one would be read and nobody could say which.
-
-    Args:
-        names: of all columns.
-        what: whose, for the error.
-
-    Raises:
-        DataError: a name comes twice.
-    """
-    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+def _unique(table: pa.Table, path: Path) -> pa.Table:
+    """Refuse two columns of one name, of which one would be read and nobody could say which."""
+    twice = sorted(name for name, count in Counter(table.column_names).items() if count > 1)
     if twice:
-        raise DataError(f"{what} has two columns named {twice[0]!r}; rename or remove one")
+        raise DataError(f"{str(path)!r} has two columns named {twice[0]!r}; rename or remove one")
+    return table
 
 
 def write_table(table: pa.Table, path: str | Path) -> None:

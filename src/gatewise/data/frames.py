@@ -31,6 +31,8 @@ ID, TIME, TARGET = "unique_id", "ds", "y"
 _WHOLE_NUMBERS = (nw.Int8, nw.Int16, nw.Int32, nw.Int64, nw.UInt8, nw.UInt16, nw.UInt32, nw.UInt64)
 # Years that nanoseconds since 1970 can hold in an int64.
 _FIRST_YEAR, _LAST_YEAR = 1678, 2261
+# So many different numbers beside one single text are a column of numbers with a slip.
+_NUMBERS_BESIDE = 10
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,19 @@ def open_frame(data: object) -> tuple[nw.DataFrame[Any], FrameKind]:
 
     Raises:
         ArgumentTypeError: it is no dataframe that is known.
+        DataError: two columns have one name.
     """
     if not is_frame(data):
         raise ArgumentTypeError(
             "df: expected a pandas, polars or pyarrow table with columns unique_id, ds, y (or a 2-D array of "
             f"shape (samples, time)), got {type(data).__name__}"
         )
-    frame: nw.DataFrame[Any] = nw.from_native(data, eager_only=True)  # type: ignore[call-overload]
-    schema = frame.schema
+    try:
+        frame: nw.DataFrame[Any] = nw.from_native(data, eager_only=True)  # type: ignore[call-overload]
+        schema = frame.schema
+    except nw.exceptions.DuplicateError as error:
+        twice = " ".join(str(error).split())
+        raise DataError(f"the table has two columns of one name ({twice}); rename or remove one") from error
     time = schema.get(TIME)
     if isinstance(time, nw.String):
         time = None
@@ -174,7 +181,8 @@ def column_values(frame: nw.DataFrame[Any], name: str) -> NDArray[np.float64] | 
     """A column as float64 with NaN for missing, or as text (None for missing) where it is a category.
 
     Raises:
-        DataError: the column is neither numeric nor boolean nor text.
+        DataError: the column is neither numeric nor boolean nor text, or is text because of one single cell among
+            numbers.
     """
     column = frame.get_column(name)
     dtype = column.dtype
@@ -183,6 +191,8 @@ def column_values(frame: nw.DataFrame[Any], name: str) -> NDArray[np.float64] | 
         return viewed
     if dtype.is_numeric() or isinstance(dtype, nw.Boolean):
         return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
+    if isinstance(dtype, nw.String):
+        _check_stray(column)
     if isinstance(dtype, nw.String | nw.Categorical | nw.Enum):
         return category_values(frame, name)
     if isinstance(dtype, nw.Object):
@@ -204,6 +214,28 @@ def column_values(frame: nw.DataFrame[Any], name: str) -> NDArray[np.float64] | 
     raise DataError(
         f"column {name!r} holds {dtype}; expected numbers, true/false or text (a category). Convert or drop it."
     )
+
+
+def _check_stray(column: nw.Series[Any]) -> None:
+    """Refuse a column of numbers that one single text made a column of text: a slip, not a category."""
+    found = identify(column)
+    texts = np.array([not _is_amount(name) for name in found.names], dtype=bool)
+    rows = np.flatnonzero((found.codes >= 0) & np.append(texts, False)[found.codes])
+    if len(rows) == 1 and (~texts).sum() >= _NUMBERS_BESIDE:
+        stray = found.names[found.codes[rows[0]]]
+        raise DataError(
+            f"column {column.name!r} holds numbers, but row {rows[0]} (counted from 0) holds {stray!r}; mend it, or "
+            "leave it empty where the value is missing"
+        )
+
+
+def _is_amount(text: str) -> bool:
+    """Whether it reads as a number and is none of the names like 007."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return not (text.isdigit() and text.startswith("0") and len(text) > 1)
 
 
 def _viewed(column: nw.Series[Any], wanted: pa.DataType) -> NDArray[Any] | None:

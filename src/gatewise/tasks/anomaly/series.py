@@ -159,7 +159,7 @@ def read_series(data: Any, how: Reading) -> Series:
 
 
 def _from_frame(data: Any, how: Reading) -> Series:
-    frame = nw.from_native(data, eager_only=True)
+    frame, _ = open_frame(data)
     time = next((name for name in TIME_NAMES if name in frame.columns), None)
     if time is None:
         raise DataError(

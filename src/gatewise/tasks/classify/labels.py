@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from gatewise.data.frames import is_frame
+from gatewise.data.frames import is_frame, open_frame
 from gatewise.data.identity import identity_name
 from gatewise.data.sequences import Sequences
 from gatewise.errors import ArgumentTypeError, DataError
@@ -117,7 +116,7 @@ def encode_labels(labels: NDArray[Any], classes: NDArray[Any], *, where: str = "
 def _of_table(sequences: Sequences, y: Any, output: str, X: Any, column: str) -> NDArray[Any]:
     name = y if isinstance(y, str) else column
     if y is None or isinstance(y, str):
-        frame: Any = nw.from_native(X, eager_only=True)
+        frame, _ = open_frame(X)
         if name not in frame.columns:
             raise DataError(
                 f"the table has no column {name!r} with the labels; it has {list(frame.columns)}. Name yours with "
@@ -144,7 +143,7 @@ def _of_table(sequences: Sequences, y: Any, output: str, X: Any, column: str) ->
 def _mapping(y: Any, column: str) -> dict[str | None, Any]:
     """Labels by the sequence's name: from a mapping, a pandas Series, or a table of names and labels."""
     if is_frame(y):
-        frame: Any = nw.from_native(y, eager_only=True)
+        frame, _ = open_frame(y)
         names = [c for c in frame.columns if c != column]
         if column not in frame.columns or not names:
             raise DataError(

@@ -9,6 +9,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from gatewise.data.frames import open_frame
 from gatewise.data.identity import identity_names
 from gatewise.data.sequences import Sequences
 from gatewise.errors import DataError
@@ -42,7 +43,7 @@ def group_values(sequences: Sequences, groups: Any, X: Any, identity: str) -> ND
         raise DataError(
             "groups: a column's name is meant for tables; beside arrays pass one group per sequence"
         )
-    frame: Any = nw.from_native(X, eager_only=True)
+    frame, _ = open_frame(X)
     if groups == identity:
         return identity_names(sequences.ids)
     if groups not in frame.columns:

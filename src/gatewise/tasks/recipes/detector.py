@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Self
 
-import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
@@ -137,6 +136,8 @@ class RecordDetector(Estimator):
         """
         self._plain()._check_parameters()
         kinds = self._kinds(X)
+        if not len(kinds):
+            raise DataError("the table is empty: it has columns, but no row")
         bad = kinds != identity_name(self.usual)
         if bad.all() or not bad.any():
             raise DataError(
@@ -280,7 +281,7 @@ class RecordDetector(Estimator):
     def _column(self, X: Any, name: str, what: str) -> Any:
         if not is_frame(X):
             raise DataError(f"X: a pandas, polars or pyarrow table is expected, came {type(X).__name__}")
-        frame: Any = nw.from_native(X, eager_only=True)
+        frame, _ = open_frame(X)
         if name not in frame.columns:
             raise DataError(f"the table has no column {name!r} ({what}); it has {list(frame.columns)}")
         return frame.get_column(name)
