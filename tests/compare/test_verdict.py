@@ -145,5 +145,7 @@ def test_welch_is_scipy_s(counts) -> None:
 
 def test_values_without_any_spread() -> None:
     assert _welch([1.0, 1.0], [1.0, 1.0]) == 1.0
-    assert _welch([1.0, 1.0], [2.0, 2.0]) == 0.0
+    assert _welch([1.0, 1.0], [2.0, 2.0]) == pytest.approx(
+        2 / 6
+    )  # of the 6 ways to share out four values, 2 are as far apart
     assert 0 < _welch([1.0, 1.0], [2.0, 2.5]) < 1

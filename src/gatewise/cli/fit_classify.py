@@ -25,6 +25,7 @@ from gatewise.cli.run_folder import RunFolder
 from gatewise.cli.source import without
 from gatewise.data import read_table, write_table
 from gatewise.data.files import csv_bytes
+from gatewise.data.identity import identity_names
 from gatewise.errors import DataError
 from gatewise.report.pictures import picture_png
 from gatewise.store import atomic_write
@@ -179,13 +180,11 @@ def _split(table: Any, classifier: SequenceClassifier, group: str | None, share:
                 f"{option}: the file has no column {name!r}; it has: {', '.join(frame.columns)}. Say which column it "
                 f"is with {option}"
             )
-    names = np.array([str(one) for one in frame.get_column(classifier.id_column).to_list()])
+    names = identity_names(frame.get_column(classifier.id_column).to_list())
     places, first, owner = np.unique(names, return_index=True, return_inverse=True)
-    labels = np.array([str(one) for one in frame.get_column(classifier.label_column).to_list()])[first]
+    labels = identity_names(frame.get_column(classifier.label_column).to_list())[first]
     codes = np.unique(labels, return_inverse=True)[1].astype(np.int64).reshape(-1)
-    groups = (
-        None if group is None else np.array([str(one) for one in frame.get_column(group).to_list()])[first]
-    )
+    groups = None if group is None else identity_names(frame.get_column(group).to_list())[first]
     held = hold_out(codes, groups, share, seed=0)[1]
     tested = np.isin(owner.reshape(-1), held)
     if len(held) == len(places):

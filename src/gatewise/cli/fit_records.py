@@ -220,13 +220,14 @@ def _split(table: pa.Table, detector: RecordDetector, share: float) -> tuple[pa.
     """Records to fit to and records to test on: whole entities, the share of bad ones alike."""
     import numpy as np
 
+    from gatewise.data.identity import identity_name, identity_names
     from gatewise.tasks.classify.splits import hold_out
 
-    kinds = np.array([str(one) for one in table.column(detector.label_column).to_pylist()])
-    codes = (kinds != str(detector.usual)).astype(np.int64)
+    kinds = identity_names(table.column(detector.label_column).to_pylist())
+    codes = (kinds != identity_name(detector.usual)).astype(np.int64)
     groups = None
     if detector.entity_column is not None:
-        groups = np.array([str(one) for one in table.column(detector.entity_column).to_pylist()])
+        groups = identity_names(table.column(detector.entity_column).to_pylist())
     tested = np.isin(np.arange(table.num_rows), hold_out(codes, groups, share, seed=0)[1])
     return table.filter(~tested), table.filter(tested)
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from gatewise.data.identity import identity_names
 from gatewise.inspect.inspection import Example
 
 __all__ = ["Subject", "subject_of"]
@@ -161,9 +162,7 @@ def _series(table: pa.Table, identity: str | None) -> list[pa.Table]:
     """The rows of each series, the longest first."""
     if identity is None or identity not in table.column_names:
         return [table]
-    names, counts = np.unique(
-        np.array(table.column(identity).to_pylist(), dtype=object).astype(str), return_counts=True
-    )
+    names, counts = np.unique(identity_names(table.column(identity).to_pylist()), return_counts=True)
     text = pc.cast(table.column(identity), pa.string())
     order = np.argsort(-counts, kind="stable")
     steps = np.cumsum(counts[order])

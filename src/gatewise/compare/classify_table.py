@@ -16,6 +16,7 @@ from gatewise.compare.problems import Measure, Trivial
 from gatewise.compare.suggest import check_keys
 from gatewise.compare.tables import TableTask, content_of, read_data
 from gatewise.compare.variants import Variant
+from gatewise.data.identity import identity_names
 from gatewise.errors import DataError
 from gatewise.tasks import SequenceClassifier
 from gatewise.tasks.base import Estimator
@@ -114,10 +115,10 @@ def _split(data: str, identity: str, label: str, group: str | None) -> tuple[pa.
                 f"problem: classify: {data!r} has no column {name!r}; it has: {', '.join(table.column_names)}. Say in "
                 "columns which is which"
             )
-    names = np.array([str(one) for one in table.column(identity).to_pylist()])
+    names = identity_names(table.column(identity).to_pylist())
     places, first, owner = np.unique(names, return_index=True, return_inverse=True)
-    labels = np.array([str(one) for one in table.column(label).to_pylist()])[first]
-    groups = None if group is None else np.array([str(one) for one in table.column(group).to_pylist()])[first]
+    labels = identity_names(table.column(label).to_pylist())[first]
+    groups = None if group is None else identity_names(table.column(group).to_pylist())[first]
     codes = np.unique(labels, return_inverse=True)[1].astype(np.int64).reshape(-1)
     tested = np.isin(owner.reshape(-1), hold_out(codes, groups, _TEST_SHARE, seed=0)[1])
     if tested.all() or not tested.any():

@@ -116,12 +116,13 @@ def _by_speed(first: CellScore, second: CellScore) -> bool:
 
 
 def _welch(one: Sequence[float], two: Sequence[float]) -> float:
-    """Two-sided p of Welch's test; of values without any spread: 0 where they differ, 1 where they do not."""
+    """Two-sided p of Welch's test; of values without any spread an exact permutation test's."""
     gap = abs(float(np.mean(one)) - float(np.mean(two)))
     parts = [float(np.var(values, ddof=1)) / len(values) for values in (one, two)]
     error = math.sqrt(sum(parts))
     if error <= _NOTHING * max(1.0, gap):
-        return 1.0 if gap <= _NOTHING else 0.0
+        # No spread is no proof: seeds that agree by chance. How often chance alone sorts them so (Fisher 1935).
+        return 1.0 if gap <= _NOTHING else 2 / math.comb(len(one) + len(two), len(one))
     # Welch & Satterthwaite's degrees of freedom.
     freedom = sum(parts) ** 2 / sum(
         part**2 / (len(values) - 1) for part, values in zip(parts, (one, two), strict=True)

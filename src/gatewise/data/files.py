@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.ipc
 import pyarrow.parquet
@@ -16,6 +19,9 @@ __all__ = ["csv_bytes", "read_table", "write_table"]
 
 # What tables of measurements write where a value is missing.
 MISSING_SIGNS = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-nan", "#N/A")
+# Whole numbers that are names, not amounts: 007, and among floats those of more digits than a float64 holds.
+_PADDED, _LONG = r"^-?0[0-9]+$", r"^-?[0-9]{17,}$"
+_LIKE_A_NAME, _LONGEST, _BLOCK = re.compile(rb'[,\r\n"]-?(?:0[0-9]|[0-9]{17})'), 19, 1 << 24
 
 
 def read_table(path: str | Path) -> pa.Table:
@@ -25,8 +31,10 @@ def read_table(path: str | Path) -> pa.Table:
         path: a file whose name ends in .csv, .csv.gz, .parquet, .pq, .arrow or .feather.
 
     Returns:
-        The table; in CSV, signs like NA and an empty field are missing values. An uncompressed Arrow file is mapped,
-        not read: its columns come into memory page by page when they are looked at, and go when memory is short.
+        The table; in CSV, signs like NA and an empty field are missing values, and a column in which a whole number
+        begins with 0 (007) stays text, as does one of numbers longer than a float64 holds: they are names. An
+        uncompressed Arrow file is mapped, not read: its columns come into memory page by page when they are looked at,
+        and go when memory is short.
 
     Raises:
         DataError: no such file, an unknown ending, or a content that is not a table.
@@ -47,9 +55,9 @@ def read_table(path: str | Path) -> pa.Table:
         if path.name.lower().endswith((".csv", ".csv.gz")):
             return _read_csv(path)
         if path.name.lower().endswith((".parquet", ".pq")):
-            return pyarrow.parquet.read_table(path)
+            return _unique(pyarrow.parquet.ParquetFile(path).read(), path)
         if path.name.lower().endswith((".arrow", ".feather")):
-            return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+            return _unique(pa.ipc.open_file(pa.memory_map(str(path))).read_all(), path)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{str(path)!r} cannot be read as a table: {error}") from error
     raise DataError(
@@ -67,11 +75,8 @@ def _read_csv(path: Path) -> pa.Table:
     if head.startswith(b"\x1f\x8b") and not path.name.lower().endswith(".gz"):
         raise DataError(f"{str(path)!r} is compressed by gzip; name it .csv.gz, or unpack it")
     options = pyarrow.csv.ConvertOptions(null_values=list(MISSING_SIGNS), strings_can_be_null=True)
-    table = pyarrow.csv.read_csv(path, convert_options=options)
+    table = _unique(pyarrow.csv.read_csv(path, convert_options=options), path)
     names = table.column_names
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"{str(path)!r} has two columns named {twice[0]!r}; rename or remove one")
     if len(names) == 1 and any(sign in names[0] for sign in ";\t|"):
         sign = next(sign for sign in ";\t|" if sign in names[0])
         raise DataError(f"{str(path)!r} is separated by {sign!r}, not by commas; save it with commas")
@@ -81,6 +86,40 @@ def _read_csv(path: Path) -> pa.Table:
                 f"{str(path)!r}: column {field.name!r} holds bytes that are not UTF-8; save the file as UTF-8 (from "
                 "latin-1: iconv -f LATIN1 -t UTF-8)"
             )
+    return _with_names_kept(path, table, options)
+
+
+def _with_names_kept(path: Path, table: pa.Table, options: pyarrow.csv.ConvertOptions) -> pa.Table:
+    """The table with columns as text whose numbers are names: reading 007 as 7 would make two names one."""
+    numeric = [f.name for f in table.schema if pa.types.is_integer(f.type) or pa.types.is_floating(f.type)]
+    if not numeric or not _may_hold_names(path):
+        return table
+    options.include_columns, options.column_types = numeric, dict.fromkeys(numeric, pa.string())
+    texts = pyarrow.csv.read_csv(path, convert_options=options)
+    for name in numeric:
+        place = table.schema.get_field_index(name)
+        pattern = _PADDED if pa.types.is_integer(table.schema.types[place]) else f"{_PADDED}|{_LONG}"
+        if pc.any(pc.match_substring_regex(texts[name], pattern)).as_py():
+            table = table.set_column(place, name, texts[name])
+    return table
+
+
+def _may_hold_names(path: Path) -> bool:
+    """Whether a CSV file has a field that begins like a padded or a long whole number."""
+    with pa.input_stream(str(path)) as stream:
+        last = b"\n"
+        while block := stream.read(_BLOCK):
+            if _LIKE_A_NAME.search(last + block):
+                return True
+            last = block[-_LONGEST:]
+    return False
+
+
+def _unique(table: pa.Table, path: Path) -> pa.Table:
+    """Refuse two columns of one name, of which one would be read and nobody could say which."""
+    twice = sorted(name for name, count in Counter(table.column_names).items() if count > 1)
+    if twice:
+        raise DataError(f"{str(path)!r} has two columns named {twice[0]!r}; rename or remove one")
     return table
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gatewise.data.frequency import StampKind
+from gatewise.data.identity import category_values, identify
 from gatewise.data.zones import object_zone, plain_moment, text_zone, zone_name
 from gatewise.errors import ArgumentTypeError, DataError
 
@@ -34,6 +34,8 @@ ID, TIME, TARGET = "unique_id", "ds", "y"
 _WHOLE_NUMBERS = (nw.Int8, nw.Int16, nw.Int32, nw.Int64, nw.UInt8, nw.UInt16, nw.UInt32, nw.UInt64)
 # Years that nanoseconds since 1970 can hold in an int64.
 _FIRST_YEAR, _LAST_YEAR = 1678, 2261
+# So many different numbers beside one single text are a column of numbers with a slip.
+_NUMBERS_BESIDE = 10
 
 
 @dataclass(frozen=True)
@@ -88,15 +90,21 @@ def open_frame(data: object) -> tuple[nw.DataFrame[Any], FrameKind]:
 
     Raises:
         ArgumentTypeError: it is no dataframe that is known.
+        DataError: two columns have one name.
     """
     if not is_frame(data):
         raise ArgumentTypeError(
             "df: expected a pandas, polars or pyarrow table with columns unique_id, ds, y (or a 2-D array of "
             f"shape (samples, time)), got {type(data).__name__}"
         )
-    frame: nw.DataFrame[Any] = nw.from_native(data, eager_only=True)  # type: ignore[call-overload]
+    try:
+        frame: nw.DataFrame[Any] = nw.from_native(data, eager_only=True)  # type: ignore[call-overload]
+        schema = frame.schema
+    except nw.exceptions.DuplicateError as error:
+        twice = " ".join(str(error).split())
+        raise DataError(f"the table has two columns of one name ({twice}); rename or remove one") from error
     time = _time_type(frame.get_column(TIME)) if TIME in frame.columns else None
-    return frame, FrameKind(str(frame.implementation), time, frame.schema.get(ID))
+    return frame, FrameKind(str(frame.implementation), time, schema.get(ID))
 
 
 def check_zones(ours: FrameKind | None, theirs: FrameKind, what: str) -> None:
@@ -117,7 +125,7 @@ def check_zones(ours: FrameKind | None, theirs: FrameKind, what: str) -> None:
 
 
 def series_codes(frame: nw.DataFrame[Any]) -> tuple[list[str], NDArray[np.int64], list[Any]]:
-    """The series' names, sorted, the index of each row's series, and the names as they are in the frame.
+    """The series' names (`identity_name`), sorted, each row's among them, and the names as they are in the frame.
 
     A hundred thousand series are a hundred thousand Python objects here, however many rows they have.
 
@@ -126,34 +134,12 @@ def series_codes(frame: nw.DataFrame[Any]) -> tuple[list[str], NDArray[np.int64]
     """
     if ID not in frame.columns:
         return ["series"], np.zeros(len(frame), dtype=np.int64), ["series"]
-    column = frame.get_column(ID)
-    codes, originals = _encoded(column)
-    if (codes < 0).any():
-        row = int(np.flatnonzero(codes < 0)[0])
+    found = identify(frame.get_column(ID))
+    if (found.codes < 0).any():
+        row = int(np.flatnonzero(found.codes < 0)[0])
         raise DataError(f"column {ID!r}: row {row} has no name of a series; fill it in or remove the row")
-    names, place = np.unique(np.array([str(one) for one in originals]), return_inverse=True)
-    first = np.unique(place, return_index=True)[1]
-    return [str(name) for name in names], place[codes], [originals[index] for index in first]
-
-
-def _encoded(column: nw.Series[Any]) -> tuple[NDArray[np.int64], list[Any]]:
-    """Each row's index among the different values (-1: missing), and these values as Python objects."""
-    try:
-        arrow = column.to_arrow()
-    except (pa.ArrowException, TypeError, ValueError):  # a column of mixed Python objects
-        values = column.to_list()
-        known: dict[Any, int] = {}
-        codes = [-1 if one is None or one != one else known.setdefault(one, len(known)) for one in values]
-        return np.array(codes, dtype=np.int64), list(known)
-    if pa.types.is_floating(arrow.type):
-        arrow = pc.if_else(pc.is_nan(arrow), None, arrow)
-    if not pa.types.is_dictionary(arrow.type):
-        arrow = pc.dictionary_encode(arrow)
-    if isinstance(arrow, pa.ChunkedArray):
-        arrow = arrow.unify_dictionaries().combine_chunks()
-        arrow = arrow.combine_chunks() if isinstance(arrow, pa.ChunkedArray) else arrow
-    codes = pc.fill_null(pc.cast(arrow.indices, pa.int64()), -1).to_numpy(zero_copy_only=False)
-    return codes, arrow.dictionary.to_pylist()
+    names, first, place = np.unique(np.array(found.names, dtype=str), return_index=True, return_inverse=True)
+    return [str(name) for name in names], place[found.codes], [found.originals[index] for index in first]
 
 
 def stamp_values(frame: nw.DataFrame[Any]) -> tuple[NDArray[np.int64], StampKind]:
@@ -199,7 +185,8 @@ def column_values(frame: nw.DataFrame[Any], name: str) -> NDArray[np.float64] | 
     """A column as float64 with NaN for missing, or as text (None for missing) where it is a category.
 
     Raises:
-        DataError: the column is neither numeric nor boolean nor text.
+        DataError: the column is neither numeric nor boolean nor text, or is text because of one single cell among
+            numbers.
     """
     column = frame.get_column(name)
     dtype = column.dtype
@@ -208,10 +195,10 @@ def column_values(frame: nw.DataFrame[Any], name: str) -> NDArray[np.float64] | 
         return viewed
     if dtype.is_numeric() or isinstance(dtype, nw.Boolean):
         return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
+    if isinstance(dtype, nw.String):
+        _check_stray(column)
     if isinstance(dtype, nw.String | nw.Categorical | nw.Enum):
-        # One Python string per category, not one per row.
-        codes, texts_seen = _encoded(column)
-        return np.array([*texts_seen, None], dtype=object)[codes]
+        return category_values(frame, name)
     if isinstance(dtype, nw.Object):
         values = column.to_list()
         missing = [value is None or value != value for value in values]
@@ -231,6 +218,28 @@ def column_values(frame: nw.DataFrame[Any], name: str) -> NDArray[np.float64] | 
     raise DataError(
         f"column {name!r} holds {dtype}; expected numbers, true/false or text (a category). Convert or drop it."
     )
+
+
+def _check_stray(column: nw.Series[Any]) -> None:
+    """Refuse a column of numbers that one single text made a column of text: a slip, not a category."""
+    found = identify(column)
+    texts = np.array([not _is_amount(name) for name in found.names], dtype=bool)
+    rows = np.flatnonzero((found.codes >= 0) & np.append(texts, False)[found.codes])
+    if len(rows) == 1 and (~texts).sum() >= _NUMBERS_BESIDE:
+        stray = found.names[found.codes[rows[0]]]
+        raise DataError(
+            f"column {column.name!r} holds numbers, but row {rows[0]} (counted from 0) holds {stray!r}; mend it, or "
+            "leave it empty where the value is missing"
+        )
+
+
+def _is_amount(text: str) -> bool:
+    """Whether it reads as a number and is none of the names like 007."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return not (text.isdigit() and text.startswith("0") and len(text) > 1)
 
 
 def _viewed(column: nw.Series[Any], wanted: pa.DataType) -> NDArray[Any] | None:

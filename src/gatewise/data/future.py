@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatewise.data.frames import ID, TIME, check_zones, column_values, open_frame, series_codes, stamp_values
-from gatewise.data.panel import MissingRule, Panel, as_categories
+from gatewise.data.identity import category_values
+from gatewise.data.magnitude import size_faults
+from gatewise.data.panel import MissingRule, Panel
 from gatewise.errors import DataError
 
 __all__ = ["future_columns", "lengthened", "with_future"]
@@ -75,9 +77,8 @@ def future_columns(
     _check_there(panel, names, slot[chosen], series, stamps, horizon)
     columns: dict[str, NDArray[Any]] = {}
     for name in names:
-        values = column_values(frame, name)
-        if panel.covariates[name].dtype == object:
-            values = as_categories(values, name)
+        is_category = panel.covariates[name].dtype == object
+        values = (category_values if is_category else column_values)(frame, name)
         columns[name] = _spread(values[ours[chosen]], slot[chosen], (len(panel), horizon))
         _check_known(panel, name, columns[name], missing)
     return columns
@@ -163,11 +164,13 @@ def _check_known(panel: Panel, name: str, values: NDArray[Any], missing: Missing
             f"future: column {name!r} holds {'text' if text else 'numbers'}, but {'numbers' if text else 'text'} in "
             "the history; convert it"
         )
-    if not text and np.isinf(values).any():
-        index, step = (int(axis[0]) for axis in np.nonzero(np.isinf(values)))
-        raise DataError(
-            f"future: column {name!r} is infinite in series {panel.names[index]!r} at {_show_ahead(panel, index, step)}"
-        )
+    for bad, what, advice in () if text else size_faults(values):
+        if bad.any():
+            index, step = (int(axis[0]) for axis in np.nonzero(bad))
+            raise DataError(
+                f"future: column {name!r} is {what} in series {panel.names[index]!r} at "
+                f"{_show_ahead(panel, index, step)}. {advice}"
+            )
     gone = np.equal(values, None).astype(bool) if text else np.isnan(values)
     if missing == "error" and gone.any():
         index, step = (int(axis[0]) for axis in np.nonzero(gone))

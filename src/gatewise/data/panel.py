@@ -24,12 +24,13 @@ from gatewise.data.frames import (
     stamp_values,
 )
 from gatewise.data.frequency import Frequency, StampKind, infer_frequency, show_stamp
+from gatewise.data.identity import category_values
+from gatewise.data.magnitude import SizeFault, size_faults
 from gatewise.errors import DataError
 
 __all__ = [
     "MissingRule",
     "Panel",
-    "as_categories",
     "check_values",
     "panel_from_array",
     "panel_from_frame",
@@ -198,41 +199,20 @@ def panel_from_frame(
         )
     # What pyarrow makes of a pandas index is no covariate.
     extra = [c for c in frame.columns if c not in (ID, TIME, TARGET) and not c.startswith("__index_level_")]
-    columns = {name: column_values(frame, name)[order] for name in extra}
     for name in categorical:
-        if name not in columns:
+        if name not in extra:
             raise DataError(
-                f"categorical: the table has no column {name!r}; its covariates are {sorted(columns)}"
+                f"categorical: the table has no column {name!r}; its covariates are {sorted(extra)}"
             )
-        columns[name] = as_categories(columns[name], name)
+    columns = {
+        name: (category_values if name in categorical else column_values)(frame, name)[order]
+        for name in extra
+    }
     panel = Panel(names, starts, stamps, target[order], columns, step, kind, frame_kind, ids)
     panel = unbroken(panel, missing)
     for name, values in {TARGET: panel.target, **panel.covariates}.items():
         check_values(panel, name, values, missing, observed=observed)
     return panel
-
-
-def as_categories(values: NDArray[Any], name: str) -> NDArray[Any]:
-    """A column of numbers as text, so that each is a category; a column of text as it is.
-
-    Args:
-        values: float64 (NaN for missing), or object (text or None).
-        name: the column's, for errors.
-
-    Example:
-        >>> as_categories(np.array([3.0, np.nan, 2.5]), "store").tolist()
-        ['3', None, '2.5']
-    """
-    if values.dtype == object:
-        return values
-    if np.isinf(values).any():
-        raise DataError(f"column {name!r} is infinite in a row; a category must be text or a finite number")
-    known, codes = np.unique(values, return_inverse=True)
-    texts = np.array(
-        [None if one != one else f"{one:.0f}" if one % 1 == 0 else repr(float(one)) for one in known],
-        dtype=object,
-    )
-    return texts[codes]
 
 
 def _sorting(codes: Whole, stamps: Whole) -> Any:
@@ -312,13 +292,14 @@ def _filled(panel: Panel, position: Whole, owner: Whole) -> Panel:
 def check_values(
     panel: Panel, column: str, values: NDArray[Any], missing: MissingRule, *, observed: bool = True
 ) -> None:
-    """Refuse infinite values, and missing ones where the rule says so; the first is named."""
+    """Refuse numbers too large to be scaled, and missing ones where the rule says so; the first is named."""
+    faults: tuple[SizeFault, ...]
     if values.dtype == object:
-        gone, infinite = np.equal(values, None).astype(bool), np.zeros(len(values), dtype=bool)
+        gone, faults = np.equal(values, None).astype(bool), ()
     else:
-        gone, infinite = np.isnan(values), np.isinf(values)
+        gone, faults = np.isnan(values), size_faults(values)
     for bad, what, advice in (
-        (infinite, "infinite", "Replace it, or make it missing and say missing=\"mask\"."),
+        *faults,
         (gone if missing == "error" else np.zeros_like(gone), "missing (NaN)",
          'Fill the values in, or say missing="mask" to leave them out of the loss and the metrics.'),
     ):  # fmt: skip

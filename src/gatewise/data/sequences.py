@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from gatewise.data.frames import ID, TIME, FrameKind, column_values, open_frame, stamp_values
 from gatewise.data.frequency import SECOND
+from gatewise.data.identity import category_values, identify
+from gatewise.data.magnitude import size_faults
 from gatewise.errors import DataError
 
 __all__ = ["Form", "MissingRule", "Sequences", "sequences_from_arrays", "sequences_from_frame"]
@@ -164,7 +166,7 @@ def sequences_from_frame(
     """
     frame, kind = open_frame(data)
     _check_table(frame, identity, time)
-    ids, codes = _codes(frame.get_column(identity).to_list(), identity)
+    ids, codes = _codes(frame.get_column(identity), identity)
     timed = time is not None and time in frame.columns
     times = _table_times(frame, str(time)) if timed else np.zeros(len(codes))
     order = np.lexsort((np.arange(len(codes)), times, codes)).astype(np.int64)
@@ -290,17 +292,15 @@ def _check_table(frame: Any, identity: str, time: str | None) -> None:
         raise DataError("the table is empty: it has columns, but no row")
 
 
-def _codes(names: list[Any], column: str) -> tuple[list[Any], Whole]:
+def _codes(names: nw.Series[Any], column: str) -> tuple[list[Any], Whole]:
     """The names in the order in which they first come, and each row's place among them."""
-    place: dict[Any, int] = {}
-    codes = np.empty(len(names), dtype=np.int64)
-    for row, name in enumerate(names):
-        if name is None or name != name:
-            raise DataError(
-                f"column {column!r}: row {row} has no name of a sequence; fill it in or remove the row"
-            )
-        codes[row] = place.setdefault(name, len(place))
-    return list(place), codes
+    found = identify(names)
+    if (found.codes < 0).any():
+        row = int(np.flatnonzero(found.codes < 0)[0])
+        raise DataError(
+            f"column {column!r}: row {row} has no name of a sequence; fill it in or remove the row"
+        )
+    return found.originals, found.codes
 
 
 def _table_times(frame: Any, time: str) -> NDArray[np.float64]:
@@ -337,7 +337,8 @@ def _columns(
     numbers: dict[str, NDArray[np.float64]] = {}
     texts: dict[str, NDArray[np.object_]] = {}
     for name in names:
-        values = column_values(frame, name)
+        known_text = expected is not None and name in expected[1]
+        values = (category_values if known_text else column_values)(frame, name)
         is_text = values.dtype == object
         if expected is not None and is_text != (name in expected[1]):
             if name in expected[1] and np.isnan(values.astype(np.float64)).all():
@@ -358,9 +359,10 @@ def _columns(
 
 def _check_values(found: Sequences, missing: MissingRule) -> None:
     """Refuse infinite values, and missing ones where the rule says so; the first is named."""
-    infinite, gone = np.isinf(found.values), np.isnan(found.values)
-    if infinite.any():
-        raise DataError(_where(found, infinite, "infinite", "Replace it, or make it missing (NaN)."))
+    gone = np.isnan(found.values)
+    for bad, what, remedy in size_faults(found.values):
+        if bad.any():
+            raise DataError(_where(found, bad, what, remedy))
     if missing == "error" and gone.any():
         advice = 'Fill the values in, or say missing="mask" to have the model told which were not observed.'
         raise DataError(_where(found, gone, "missing (NaN)", advice))

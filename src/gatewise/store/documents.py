@@ -167,34 +167,47 @@ def _damaged(source: str | os.PathLike[str], what: str) -> StoreError:
     return StoreError(f"{os.fspath(source)} is damaged: {what}; restore the file or save the model anew")
 
 
-def plain(value: Any, digits: int | None = None) -> Any:
+def plain(value: Any, digits: int | None = None, *, exact: str | None = None) -> Any:
     """The value as JSON can hold it: dataclasses as objects, tuples as lists, numpy's numbers as Python's.
 
     Args:
         value: of any depth.
         digits: that count in numbers with a fraction; None: all.
+        exact: what the value is, where it is read back to compute with: a number that is not finite is then an error.
 
     Returns:
-        The same in dicts, lists and numbers; what is not finite is None.
+        The same in dicts, lists and numbers; what is not finite is None (for a reader, not for a computation).
+
+    Raises:
+        StoreError: a number is not finite, and `exact` was given.
 
     Example:
         >>> plain({"share": np.array([1 / 3, np.nan])}, digits=3)
         {'share': [0.333, None]}
     """
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name), digits) for field in fields(value)}
+        return {
+            field.name: plain(getattr(value, field.name), digits, exact=exact and f"{exact}.{field.name}")
+            for field in fields(value)
+        }
     if isinstance(value, Mapping):
-        return {str(key): plain(one, digits) for key, one in value.items()}
+        return {
+            str(key): plain(one, digits, exact=exact and f"{exact}[{key!r}]") for key, one in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [plain(one, digits) for one in value]
+        return [plain(one, digits, exact=exact) for one in value]
     if isinstance(value, np.ndarray):
-        return plain(value.tolist(), digits)
+        return plain(value.tolist(), digits, exact=exact)
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, torch.device):
         return str(value)
     if isinstance(value, float):
         if not math.isfinite(value):
+            if exact is not None:
+                raise StoreError(
+                    f"{exact} is {value}, which no model can be computed with; fit to finite numbers"
+                )
             return None
         return value if digits is None else float(f"{value:.{digits}g}")
     return value

@@ -64,7 +64,9 @@ def stored_parameters(estimator: Any, *left_out: str) -> dict[str, Any]:
         for name, value in estimator.get_params().items()
         if name not in _NOT_STORED and name not in left_out
     }
-    found: dict[str, Any] = plain(own | {"cell": estimator.cell if isinstance(estimator.cell, str) else None})
+    found: dict[str, Any] = plain(
+        own | {"cell": estimator.cell if isinstance(estimator.cell, str) else None}, exact="parameters"
+    )
     return found
 
 

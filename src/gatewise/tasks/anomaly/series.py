@@ -9,8 +9,18 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from gatewise.data.frames import ID, TIME, FrameKind, column_values, is_frame, open_frame, stamp_values
+from gatewise.data.frames import (
+    ID,
+    TIME,
+    FrameKind,
+    column_values,
+    is_frame,
+    open_frame,
+    series_codes,
+    stamp_values,
+)
 from gatewise.data.frequency import Frequency, StampKind, infer_frequency, show_stamp
+from gatewise.data.magnitude import size_faults
 from gatewise.errors import DataError
 from gatewise.nn.arguments import no_type_check
 from gatewise.tasks.anomaly.arrays import series_of_array
@@ -158,7 +168,7 @@ def read_series(data: Any, how: Reading) -> Series:
 
 
 def _from_frame(data: Any, how: Reading) -> Series:
-    frame = nw.from_native(data, eager_only=True)
+    frame, _ = open_frame(data)
     time = next((name for name in TIME_NAMES if name in frame.columns), None)
     if time is None:
         raise DataError(
@@ -169,26 +179,22 @@ def _from_frame(data: Any, how: Reading) -> Series:
         raise DataError("the table is empty: it has columns, but no row")
     try:
         frame, kind_of_frame = open_frame(frame.rename({time: TIME}).to_native())
+        listed, codes, ids = series_codes(frame)
         stamps, kind = stamp_values(frame)
     except DataError as error:
         raise DataError(str(error).replace(f"column {TIME!r}", f"column {time!r}")) from error
-    ids = frame.get_column(ID).to_list() if ID in frame.columns else ["series"] * len(frame)
-    if any(one is None or one != one for one in ids):
-        row = next(row for row, one in enumerate(ids) if one is None or one != one)
-        raise DataError(f"column {ID!r}: row {row} has no name of a series; fill it in or remove the row")
-    names, codes = np.unique(np.array([str(one) for one in ids]), return_inverse=True)
     order = np.argsort(codes, kind="stable").astype(np.int64)
-    starts = np.searchsorted(codes[order], np.arange(len(names) + 1)).astype(np.int64)
+    starts = np.searchsorted(codes[order], np.arange(len(listed) + 1)).astype(np.int64)
     columns = _channels(frame, how.columns)
     values = np.stack([_numbers(frame, name) for name in columns], axis=1)[order]
-    listed, stamps = [str(name) for name in names], stamps[order]
+    stamps = stamps[order]
     frequency = None
     if how.spacing == "even":
         _check_order(stamps, starts, listed, kind, kind_of_frame.zone)
         frequency = _check_step(stamps, starts, listed, kind, how.frequency, kind_of_frame.zone)
     return Series(
         listed, starts, values, columns, stamps, kind, frequency, order, kind_of_frame,
-        tuple(ids[int(row)] for row in order[starts[:-1]]), time, ID in frame.columns,
+        tuple(ids), time, ID in frame.columns,
     )  # fmt: skip
 
 
@@ -278,7 +284,7 @@ def _check_step(
 
 def _check_values(series: Series, missing: str) -> None:
     for bad, what, advice in (
-        (np.isinf(series.values), "infinite", 'Replace it, or make it missing and say missing="mask".'),
+        *size_faults(series.values),
         (np.isnan(series.values) & (missing == "error"), "missing (NaN)",
          'Fill the values in, or say missing="mask" to leave them out.'),
     ):  # fmt: skip

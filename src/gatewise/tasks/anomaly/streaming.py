@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gatewise.data.magnitude import size_faults
 from gatewise.errors import DataError, StoreError
 from gatewise.nn import RecurrentState
 from gatewise.nn.arguments import no_type_check
@@ -111,10 +112,11 @@ class Stream:
             raise DataError(
                 f"row: {len(columns)} values are expected ({', '.join(columns)}), came shape {values.shape}"
             )
-        if np.isinf(values).any():
-            raise DataError(
-                f"row: channel {columns[int(np.isinf(values).argmax())]!r} is infinite; give NaN for missing"
-            )
+        for bad, what, _ in size_faults(values):
+            if bad.any():
+                raise DataError(
+                    f"row: channel {columns[int(bad.argmax())]!r} is {what}; give NaN for missing"
+                )
         if np.isnan(values).any() and not self._fitted.mask:
             raise DataError(
                 f"row: channel {columns[int(np.isnan(values).argmax())]!r} is missing (NaN), and the detector "

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
 from gatewise.data.frames import ID, TIME, is_frame
+from gatewise.data.identity import identity_names
 from gatewise.data.sequences import Sequences, sequences_from_arrays, sequences_from_frame
 from gatewise.errors import ArgumentError, DataError
 from gatewise.nn.arguments import no_type_check
@@ -305,7 +306,7 @@ class SequenceClassifier(ClassifierMixin, Estimator):
         units: Any = np.arange(len(sequences))
         if groups is not None:
             own = group_values(sequences, groups, X, self.id_column)
-            units = np.unique(own.astype(str), return_inverse=True)[1].reshape(-1)
+            units = np.unique(identity_names(own), return_inverse=True)[1].reshape(-1)
         if self.output == "step":
             units = np.repeat(units, sequences.lengths)
         there = codes >= 0

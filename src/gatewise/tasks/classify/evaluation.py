@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from sklearn import metrics
 from gatewise.errors import ArgumentError
 from gatewise.report.text_table import aligned
 from gatewise.tasks.classify.calibration import reliability
+from gatewise.tasks.winning import gain_words, is_above, paired_gain
 
 __all__ = ["MAJORITY", "ClassEvaluation", "Scores", "judge", "positive_class", "score"]
 
@@ -22,7 +23,6 @@ Whole = NDArray[np.int64]
 MAJORITY = "majority class"
 _BINS = 10
 # A difference within so many standard errors is called a tie.
-_STANDARD_ERRORS = 2.0
 _LEAST = 1e-15
 _BY_CLASS = ("precision", "recall", "f1", "count")
 
@@ -77,6 +77,7 @@ class ClassEvaluation:
         majority: the majority class's number.
         positive: of two classes the number of the one that average precision is of: the one asked for, else the rarer
             one of the training labels, of two alike the second; None for more classes.
+        gains: method that was added by `beside` -> the model's accuracy above its, and the standard error.
     """
 
     model: str
@@ -95,17 +96,19 @@ class ClassEvaluation:
     units: Whole
     majority: int
     positive: int | None
+    gains: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def beats_trivial(self) -> bool:
         """Whether the model's accuracy is above the majority class's by more than two standard errors."""
-        return self.gain > _STANDARD_ERRORS * self.gain_error and self.gain > 0
+        return is_above(self.gain, self.gain_error)
 
     def beside(self, name: str, probabilities: NDArray[np.float64]) -> ClassEvaluation:
         """The same with another method's probabilities, of shape (labels, classes), beside it."""
         decided = probabilities.argmax(axis=1).astype(np.int64)
         other = score(probabilities, self.truth, decided, self.positive)
-        return replace(self, scores={**self.scores, name: other})
+        gain = paired_gain((self.decided == self.truth).astype(float) - (decided == self.truth), self.units)
+        return replace(self, scores={**self.scores, name: other}, gains={**self.gains, name: gain})
 
     def interval(
         self,
@@ -220,7 +223,7 @@ def judge(
     trivial = np.full(len(truth), majority, dtype=np.int64)
     own = score(probabilities, truth, decided, positive)
     scores = {model: own, MAJORITY: score(np.tile(shares, (len(truth), 1)), truth, trivial, positive)}
-    gain, error = _gain((decided == truth).astype(float) - (trivial == truth), units)
+    gain, error = paired_gain((decided == truth).astype(float) - (trivial == truth), units)
     confusion = metrics.confusion_matrix(truth, decided, labels=np.arange(len(classes))).astype(np.int64)
     numbers = metrics.precision_recall_fscore_support(
         truth, decided, labels=np.arange(len(classes)), zero_division=0
@@ -294,30 +297,20 @@ def _auc(
     return float(np.mean([metrics.roc_auc_score(right[:, one], probabilities[:, one]) for one in chosen]))
 
 
-def _gain(differences: NDArray[np.float64], units: Whole) -> tuple[float, float]:
-    """Mean of the differences, and its standard error with whole units as the independent draws."""
-    mean = float(differences.mean())
-    places = np.unique(units, return_inverse=True)[1].reshape(-1)
-    totals = np.bincount(places, differences - mean)
-    count = len(totals)
-    if count < 2:
-        return mean, float("inf")
-    return mean, float(np.sqrt((totals**2).sum() * count / (count - 1)) / len(differences))
-
-
 def _verdict(
     scores: dict[str, Scores], model: str, gain: float, error: float, majority: str, trivial: Scores
 ) -> str:
     """One or two sentences that a colleague can quote."""
     own = scores[model]
     figures = f"accuracy {own.accuracy:.1%} against {trivial.accuracy:.1%} for always saying {majority!r}"
-    if gain > 0 and gain > _STANDARD_ERRORS * error:
-        first = f"The model beats the majority class: {figures} (difference {gain:.1%} ± {error:.1%})."
-    elif gain < -_STANDARD_ERRORS * error:
+    if is_above(gain, error):
+        first = f"The model beats the majority class: {figures}{gain_words(gain, error)}."
+    elif is_above(-gain, error):
         first = f"The model does NOT beat the majority class, it is below it: {figures}."
     else:
-        doubt = "" if np.isinf(error) else f" (difference {gain:+.1%} ± {error:.1%})"
-        first = f"The model does NOT beat the majority class: {figures}{doubt}, which is level."
+        first = (
+            f"The model does NOT beat the majority class: {figures}{gain_words(gain, error)}, which is level."
+        )
     better = own.log_loss < trivial.log_loss
     said = f"log loss {own.log_loss:.3f} against {trivial.log_loss:.3f} for the classes' shares"
     rank = "" if own.auc is None else f", AUC {own.auc:.3f}"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from gatewise.data.frames import is_frame
+from gatewise.data.frames import is_frame, open_frame
+from gatewise.data.identity import identity_name
 from gatewise.data.sequences import Sequences
 from gatewise.errors import ArgumentTypeError, DataError
 
@@ -116,7 +116,7 @@ def encode_labels(labels: NDArray[Any], classes: NDArray[Any], *, where: str = "
 def _of_table(sequences: Sequences, y: Any, output: str, X: Any, column: str) -> NDArray[Any]:
     name = y if isinstance(y, str) else column
     if y is None or isinstance(y, str):
-        frame: Any = nw.from_native(X, eager_only=True)
+        frame, _ = open_frame(X)
         if name not in frame.columns:
             raise DataError(
                 f"the table has no column {name!r} with the labels; it has {list(frame.columns)}. Name yours with "
@@ -130,19 +130,20 @@ def _of_table(sequences: Sequences, y: Any, output: str, X: Any, column: str) ->
             f"{type(y).__name__}"
         )
     table = _mapping(y, column)
-    absent = [one for one in sequences.ids if one not in table]
+    names = [identity_name(one) for one in sequences.ids]
+    absent = [one for one in names if one not in table]
     if absent:
         raise DataError(
             f"y: {len(absent)} of {len(sequences)} sequences have no label, the first is {absent[0]!r}; the labels do "
             "not match the table"
         )
-    return _unboxed(np.array([table[one] for one in sequences.ids], dtype=object))
+    return _unboxed(np.array([table[one] for one in names], dtype=object))
 
 
-def _mapping(y: Any, column: str) -> dict[Any, Any]:
+def _mapping(y: Any, column: str) -> dict[str | None, Any]:
     """Labels by the sequence's name: from a mapping, a pandas Series, or a table of names and labels."""
     if is_frame(y):
-        frame: Any = nw.from_native(y, eager_only=True)
+        frame, _ = open_frame(y)
         names = [c for c in frame.columns if c != column]
         if column not in frame.columns or not names:
             raise DataError(
@@ -150,15 +151,19 @@ def _mapping(y: Any, column: str) -> dict[Any, Any]:
                 f"{list(frame.columns)}"
             )
         pairs = zip(frame.get_column(names[0]).to_list(), frame.get_column(column).to_list(), strict=True)
-        return dict(pairs)
+        return _by_name(pairs)
     if isinstance(y, Mapping):
-        return dict(y)
+        return _by_name(y.items())
     if hasattr(y, "to_dict"):
-        return dict(y.to_dict())
+        return _by_name(y.to_dict().items())
     raise ArgumentTypeError(
         "y: beside a table, the name of its label column, a mapping from name to label, or a table of both is "
         f"expected, came {type(y).__name__}"
     )
+
+
+def _by_name(pairs: Iterable[tuple[Any, Any]]) -> dict[str | None, Any]:
+    return {identity_name(key): label for key, label in pairs}
 
 
 def _one_each(sequences: Sequences, labels: NDArray[Any], name: str) -> NDArray[Any]:
@@ -192,11 +197,17 @@ def _unboxed(labels: NDArray[Any]) -> NDArray[Any]:
         return labels
     listed = labels.tolist()
     alike = len({type(one) for one in listed}) == 1 or all(_is_number(one) for one in listed)
+    if alike and _is_number(listed[0]) and all(_is_whole(one) for one in listed):
+        listed = [int(one) for one in listed]  # exactly: beside one float, integers beyond 2**53 would merge
     return np.array(listed) if alike else labels
 
 
 def _is_number(one: object) -> bool:
     return isinstance(one, int | float | np.number) and not isinstance(one, bool)
+
+
+def _is_whole(one: Any) -> bool:
+    return isinstance(one, int | np.integer) or float(one).is_integer()
 
 
 def _there(labels: NDArray[Any]) -> NDArray[np.bool_]:

@@ -83,7 +83,7 @@ def stored_parts(classifier: SequenceClassifier) -> tuple[dict[str, Any], dict[s
         "class_weight": _weight_config(classifier.class_weight),
         "members": len(fitted.network.members),
         "network": stored_plan(fitted.network.plan),
-        "encoder": plain(asdict(fitted.encoder)),
+        "encoder": plain(asdict(fitted.encoder), exact="encoder"),
         "classes": _classes_config(fitted.classes),
         "weights": fitted.weights.tolist(),
         "temperature": fitted.temperature,

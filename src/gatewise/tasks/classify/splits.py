@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
+from gatewise.data.identity import identity_names
 from gatewise.errors import DataError
 
 __all__ = ["hold_out"]
@@ -61,7 +62,7 @@ def _by_group(labels: Whole, groups: NDArray[Any], share: float, seed: int) -> t
         raise DataError(
             f"groups: one for each of the {len(labels)} sequences is expected, came shape {groups.shape}"
         )
-    named = np.unique(groups.astype(str), return_inverse=True)[1].reshape(-1)
+    named = np.unique(identity_names(groups), return_inverse=True)[1].reshape(-1)
     several = int(named.max()) + 1
     if several < 2:
         raise DataError(

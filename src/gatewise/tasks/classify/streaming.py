@@ -11,6 +11,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gatewise.data.magnitude import FARTHEST, size_faults
 from gatewise.errors import ArgumentError, DataError
 from gatewise.nn.arguments import no_type_check
 from gatewise.tasks.classify.fitted import Fitted
@@ -126,9 +127,13 @@ class ClassifierStream:
             raise DataError(f"row: numbers are expected; {error}") from error
         if values.shape != (len(encoder.channels),):
             raise DataError(f"row: {len(encoder.channels)} channels are expected, came shape {values.shape}")
-        if np.isinf(values).any() or (self._missing == "error" and np.isnan(values).any()):
-            bad = int(np.flatnonzero(~np.isfinite(values))[0])
-            raise DataError(f"row: {encoder.channels[bad]!r} is {values[bad]}, a finite number is expected")
+        if any(bad.any() for bad, *_ in size_faults(values)) or (
+            self._missing == "error" and np.isnan(values).any()
+        ):
+            bad = int(np.flatnonzero(~(np.abs(values) <= FARTHEST))[0])
+            raise DataError(
+                f"row: {encoder.channels[bad]!r} is {values[bad]}, a finite number of at most {FARTHEST:g} is expected"
+            )
         for name, text in texts.items():
             if text is not None and not isinstance(text, str):
                 raise DataError(f"row: {name!r} is a category; text is expected, came {text!r}")

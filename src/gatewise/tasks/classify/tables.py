@@ -9,6 +9,8 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from gatewise.data.frames import open_frame
+from gatewise.data.identity import identity_names
 from gatewise.data.sequences import Sequences
 from gatewise.errors import DataError
 from gatewise.tasks.classify.fitted import Fitted
@@ -41,12 +43,12 @@ def group_values(sequences: Sequences, groups: Any, X: Any, identity: str) -> ND
         raise DataError(
             "groups: a column's name is meant for tables; beside arrays pass one group per sequence"
         )
-    frame: Any = nw.from_native(X, eager_only=True)
+    frame, _ = open_frame(X)
     if groups == identity:
-        return np.array([str(one) for one in sequences.ids])
+        return identity_names(sequences.ids)
     if groups not in frame.columns:
         raise DataError(f"groups: the table has no column {groups!r}; it has {list(frame.columns)}")
-    values = np.array([str(one) for one in frame.get_column(groups).to_list()])[sequences.order]
+    values = identity_names(frame.get_column(groups).to_list())[sequences.order]
     found = []
     for name, piece in zip(sequences.ids, sequences.split(values), strict=True):
         if len(np.unique(piece)) > 1:

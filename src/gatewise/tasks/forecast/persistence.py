@@ -64,7 +64,7 @@ def save_forecaster(
         "parameters": stored_parameters(forecaster) | levels,
         "network": stored_plan(plan, embedding=asdict(plan.embedding)),
         "members": len(fitted.network.members) if isinstance(fitted.network, Ensemble) else 1,
-        "encoder": plain(asdict(fitted.encoder)),
+        "encoder": plain(asdict(fitted.encoder), exact="encoder"),
         "scaling": fitted.scaling,
         "log": fitted.scaler.log,
         "calibration": list(fitted.calibration),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Self
 
-import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
 from gatewise.data.frames import column_values, is_frame, open_frame
+from gatewise.data.identity import identity_name, identity_names
 from gatewise.data.records import Windows, windows_by_entity
 from gatewise.errors import ArgumentError, DataError
 from gatewise.nn.arguments import no_type_check
@@ -136,7 +136,9 @@ class RecordDetector(Estimator):
         """
         self._plain()._check_parameters()
         kinds = self._kinds(X)
-        bad = kinds != str(self.usual)
+        if not len(kinds):
+            raise DataError("the table is empty: it has columns, but no row")
+        bad = kinds != identity_name(self.usual)
         if bad.all() or not bad.any():
             raise DataError(
                 f"column {self.label_column!r}: records that are {self.usual!r} and others are expected, came only "
@@ -197,7 +199,7 @@ class RecordDetector(Estimator):
         """
         probabilities, loss = self.predict_proba(X), self._loss(X)
         kinds = self._kinds(X)
-        bad = kinds != str(self.usual)
+        bad = kinds != identity_name(self.usual)
         alarms = self._alarms(probabilities, loss)
         name = self.classifier_.fitted_.network.plan.program.name
         asked = tuple(min(int(k), len(bad)) for k in at)
@@ -279,7 +281,7 @@ class RecordDetector(Estimator):
     def _column(self, X: Any, name: str, what: str) -> Any:
         if not is_frame(X):
             raise DataError(f"X: a pandas, polars or pyarrow table is expected, came {type(X).__name__}")
-        frame: Any = nw.from_native(X, eager_only=True)
+        frame, _ = open_frame(X)
         if name not in frame.columns:
             raise DataError(f"the table has no column {name!r} ({what}); it has {list(frame.columns)}")
         return frame.get_column(name)
@@ -289,7 +291,7 @@ class RecordDetector(Estimator):
         gone = [row for row, one in enumerate(values) if one is None or one != one]
         if gone:
             raise DataError(f"column {self.label_column!r}: row {gone[0]} has no label; remove such rows")
-        return np.array([str(one) for one in values])
+        return identity_names(values)
 
     def _loss(self, X: Any) -> NDArray[np.float64]:
         """What each record costs if it is bad and missed."""

@@ -39,7 +39,7 @@ def save_detector(detector: RecordDetector, path: Path, notes: RecordNotes | Non
     """
     scorer = detector.scorer_
     names = [name for name in detector.get_params(deep=False) if name not in _NOT_STORED]
-    parameters = {name: plain(getattr(detector, name)) for name in names}
+    parameters = {name: plain(getattr(detector, name), exact=name) for name in names}
     members, tensors = [], {}
     for number, member in enumerate(scorer.members):
         config, own = stored_parts(member.classifier)

@@ -12,6 +12,7 @@ from gatewise.report.text_table import aligned
 from gatewise.tasks.seq2seq.baselines import lead, longest_noun, word_by_word
 from gatewise.tasks.seq2seq.fitted import Fitted
 from gatewise.tasks.seq2seq.metrics import Score, bleu, chrf, chrf_each, rouge, rouge_each
+from gatewise.tasks.winning import block_gain, is_above
 
 __all__ = ["Example", "TextEvaluation", "judge_summaries", "judge_translations", "table_rows"]
 
@@ -45,6 +46,8 @@ class TextEvaluation:
         scores: by method (the model first) and measure, 0 to 100.
         signatures: what each measure counts.
         best, worst: examples; the worst are not all that is bad.
+        gain_error: the standard error of the gain over the best trivial method, from up to 20 parts of the pairs;
+            infinite where fewer than six of them differ.
     """
 
     model: str
@@ -54,6 +57,7 @@ class TextEvaluation:
     signatures: dict[str, str]
     best: tuple[Example, ...]
     worst: tuple[Example, ...]
+    gain_error: float
 
     @property
     def trivial(self) -> str:
@@ -68,8 +72,8 @@ class TextEvaluation:
 
     @property
     def beats_trivial(self) -> bool:
-        """Whether the model is better."""
-        return self.gain > 0
+        """Whether the model is better by more than two standard errors of the difference."""
+        return is_above(self.gain, self.gain_error)
 
     @property
     def verdict(self) -> str:
@@ -78,13 +82,16 @@ class TextEvaluation:
         text = f"{self.main} {own:.1f} on {self.pairs:,} pairs, where the best trivial method ({self.trivial}) gives"
         if self.beats_trivial:
             return f"{text} {other:.1f}."
-        return f"{text} {other:.1f}: the model does not beat it."
+        if self.gain <= 0:
+            return f"{text} {other:.1f}: the model does not beat it."
+        return f"{text} {other:.1f}: the model does not beat it, the difference may be chance."
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         return {
             "model": self.model, "pairs": self.pairs, "main": self.main, "scores": self.scores,
             "signatures": self.signatures, "verdict": self.verdict, "beats_trivial": self.beats_trivial,
+            "gain": self.gain, "gain_standard_error": None if np.isinf(self.gain_error) else self.gain_error,
             "best": [vars(one) for one in self.best], "worst": [vars(one) for one in self.worst],
         }  # fmt: skip
 
@@ -109,11 +116,11 @@ def judge_translations(
     """Translations by BLEU and chrF, beside the source itself and a lexicon."""
     small = fitted.coder.target.lowercase  # type: ignore[attr-defined]
 
-    def count(texts: Sequence[str]) -> dict[str, Score]:
-        found = {} if small else {"BLEU": bleu(texts, expected)}
+    def count(texts: Sequence[str], right: Sequence[str]) -> dict[str, Score]:
+        found = {} if small else {"BLEU": bleu(texts, right)}
         return found | {
-            "BLEU, small letters": bleu(texts, expected, lowercase=True),
-            "chrF": chrf(texts, expected),
+            "BLEU, small letters": bleu(texts, right, lowercase=True),
+            "chrF": chrf(texts, right),
         }
 
     methods = {
@@ -138,7 +145,7 @@ def judge_summaries(
     def each(texts: Sequence[str], others: Sequence[str]) -> list[float]:
         return [row[2] for row in rouge_each(texts, others)]
 
-    return _judge(methods, sources, expected, "ROUGE-L", lambda texts: rouge(texts, expected), each)
+    return _judge(methods, sources, expected, "ROUGE-L", rouge, each)
 
 
 def _judge(
@@ -146,11 +153,15 @@ def _judge(
     sources: Sequence[str],
     expected: Sequence[str],
     main: str,
-    count: Callable[[Sequence[str]], dict[str, Score]],
+    count: Callable[[Sequence[str], Sequence[str]], dict[str, Score]],
     each: Callable[[Sequence[str], Sequence[str]], list[float]],
 ) -> TextEvaluation:
-    counted = {name: count(texts) for name, texts in methods.items()}
+    counted = {name: count(texts, expected) for name, texts in methods.items()}
     model = next(iter(methods))
+    best = max(list(methods)[1:], key=lambda name: counted[name][main].value)
+    error = block_gain(
+        lambda said, right: count(said, right)[main].value, methods[model], methods[best], expected
+    )
     single = each(methods[model], expected)
     # Texts of one or two words are right or wrong by chance: examples are drawn from the longer half.
     long = np.array([len(text.split()) for text in expected])
@@ -165,5 +176,5 @@ def _judge(
         scores={name: {key: round(one.value, 4) for key, one in own.items()} for name, own in counted.items()},
         signatures={key: one.signature for key, one in counted[model].items()},
         best=tuple(example(int(place)) for place in order[::-1][:_EXAMPLES]),
-        worst=tuple(example(int(place)) for place in order[:_EXAMPLES]),
+        worst=tuple(example(int(place)) for place in order[:_EXAMPLES]), gain_error=error,
     )  # fmt: skip

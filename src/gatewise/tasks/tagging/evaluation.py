@@ -13,12 +13,12 @@ from gatewise.data.text.tags import Span, spans
 from gatewise.report.text_table import aligned
 from gatewise.tasks.tagging.baselines import FREQUENT, MAJORITY
 from gatewise.tasks.tagging.scores import TagCounts, count_tags, ratio
+from gatewise.tasks.winning import LEAST_APART, gain_words, is_above
 
 __all__ = ["NOTHING", "MethodScores", "Said", "TagEvaluation", "judge_tags", "table_rows"]
 
 NOTHING = "no span"
 _DRAWS = 1000
-_STANDARD_ERRORS = 2.0
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class TagEvaluation:
     @property
     def beats_trivial(self) -> bool:
         """Whether it is above the most frequent tag's by more than two standard errors."""
-        return self.gain > max(0.0, _STANDARD_ERRORS * self.gain_error)
+        return is_above(self.gain, self.gain_error)
 
     def to_dict(self) -> dict[str, Any]:
         """All numbers as plain JSON values."""
@@ -204,8 +204,11 @@ def _gain(own: list[TagCounts], other: list[TagCounts], spanned: bool, seed: int
         shares = 2 * sums[..., ::2] / np.maximum(sums[..., 1::2], 1)
         return shares[..., 0] - shares[..., 1]
 
+    apart = (table[:, :2] != table[:, 2:]).any(axis=1)
+    if apart.sum() < LEAST_APART:
+        return float(difference(table.sum(axis=0))), float("inf")
     drawn = np.random.default_rng(seed).multinomial(len(table), np.full(len(table), 1 / len(table)), _DRAWS)
-    error = float(difference(drawn @ table).std(ddof=1)) if len(table) > 1 else float("inf")
+    error = float(difference(drawn @ table).std(ddof=1))
     return float(difference(table.sum(axis=0))), error
 
 
@@ -254,12 +257,12 @@ def _verdict(scores: dict[str, MethodScores], model: str, gain: float, error: fl
     a, b = (own.f1, trivial.f1) if spanned else (own.tag_accuracy, trivial.tag_accuracy)
     what = "span F1" if spanned else "accuracy"
     figures = f"{what} {a:.1%} against {b:.1%} for each word's most frequent tag"
-    if gain > 0 and gain > _STANDARD_ERRORS * error:
-        text = f"The model beats the trivial tagger: {figures} (difference {gain:.1%} ± {error:.1%})."
-    elif gain < -_STANDARD_ERRORS * error:
+    if is_above(gain, error):
+        text = f"The model beats the trivial tagger: {figures}{gain_words(gain, error)}."
+    elif is_above(-gain, error):
         text = f"The model does NOT beat the trivial tagger, it is below it: {figures}."
     else:
-        text = f"The model does NOT beat the trivial tagger: {figures} (difference {gain:+.1%} ± {error:.1%}), level."
+        text = f"The model does NOT beat the trivial tagger: {figures}{gain_words(gain, error)}, level."
     said = own.intent_accuracy
     if said is None:
         return text

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gatewise.report.counting import counted
 from gatewise.tasks.classify.evaluation import ClassEvaluation, table_rows
+from gatewise.tasks.winning import gain_words, is_above
 
 if TYPE_CHECKING:
     from gatewise.tasks.text_classification.classifier import TextClassifier
@@ -74,8 +75,10 @@ def against_words(evaluation: ClassEvaluation) -> str:
         return ""
     best = max(others, key=lambda name: evaluation.scores[name].accuracy)
     a, b = evaluation.scores[own].accuracy, evaluation.scores[best].accuracy
-    verb = "is above" if a > b else "is level with" if a == b else "is NOT above"
-    return f"Of the linear classifiers {best} is best ({b:.1%}); the network {verb} it ({a:.1%})."
+    gain, error = evaluation.gains[best]
+    verb = "is above" if is_above(gain, error) else "is below" if is_above(-gain, error) else "is level with"
+    figures = f"{a:.1%}{gain_words(gain, error)}"
+    return f"Of the linear classifiers {best} is best ({b:.1%}); the network {verb} it: {figures}."
 
 
 def model_words(classifier: TextClassifier) -> str:
