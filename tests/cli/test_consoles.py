@@ -86,7 +86,7 @@ def test_cells_list_is_cells(monkeypatch, capsys) -> None:
     [
         (("--hidden-size", "0"), "--hidden-size: at least 1 is expected, came 0"),
         (("--num-layers", "-1"), "--num-layers: at least 1 is expected, came -1"),
-        (("--cell", "lstn"), "did you mean lstm"),
+        (("--cell", "lstn"), "did you mean 'lstm'"),
         (("--out", __file__), "is a file; name a folder"),
     ],
 )

@@ -107,9 +107,19 @@ def test_a_library_that_is_missing_is_named(monkeypatch) -> None:
 
 def test_a_model_that_does_not_beat_the_trivial_one_says_so() -> None:
     scores = {"gru": {"BLEU": 3.0}, "copy of the source": {"BLEU": 4.0}, "word by word": {"BLEU": 2.0}}
-    found = TextEvaluation("gru", 5, "BLEU", scores, {"BLEU": "sig"}, (), ())
+    found = TextEvaluation("gru", 5, "BLEU", scores, {"BLEU": "sig"}, (), (), gain_error=0.1)
     assert not found.beats_trivial
     assert "does not beat" in found.verdict
     assert "copy of the source" in found.verdict
     assert table_rows(found)[1] == ["gru", "3.0"]
     assert str(found).splitlines()[-2:] == ["BLEU: sig", found.verdict]
+
+
+def test_a_gain_within_its_spread_is_no_win() -> None:
+    scores = {"gru": {"BLEU": 4.1}, "copy of the source": {"BLEU": 4.0}}
+    wide, narrow = (
+        TextEvaluation("gru", 50, "BLEU", scores, {"BLEU": "sig"}, (), (), gain_error=error)
+        for error in (0.06, 0.04)
+    )
+    assert (wide.beats_trivial, narrow.beats_trivial) == (False, True)
+    assert "may be chance" in wide.verdict
