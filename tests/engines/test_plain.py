@@ -7,11 +7,13 @@ import io
 
 import pytest
 import torch
+from torch.nn.utils.rnn import PackedSequence
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
+import gatewise
 from gatewise import nn
-from gatewise.errors import EngineError
+from gatewise.errors import EngineError, ShapeError
 from tests.nn.helpers import assert_equal
 
 DOUBLE = torch.float64
@@ -236,3 +238,27 @@ def test_another_default_device_and_dtype(cell) -> None:
     assert torch.equal(found, torch.autograd.grad(expected.sum(), x)[0])
     with torch.no_grad():
         assert torch.equal(row, other.step(x[0])[0])
+
+
+def test_torchs_own_kernel_is_given_zeros_with_memory() -> None:
+    module, x = nn.LSTM(4, 6), torch.zeros(2, 3, 4)
+    hx = (torch.randn(1, 3, 6), torch._efficientzerotensor((1, 3, 6)))
+    given = torch._efficientzerotensor((2, *x.shape))[1]
+    assert gatewise.explain(module, x).engine == "torch"
+    got, wanted = module(given, hx), module(x, (hx[0], torch.zeros(1, 3, 6)))
+    torch.testing.assert_close(got, wanted, rtol=0, atol=0)
+
+
+def test_packed_sizes_of_any_strides() -> None:
+    x, sizes = torch.randn(3, 4), torch.tensor([[2, 7], [1, 7]])[:, 0]
+    for kind in (nn.LSTM, nn.GRU, nn.RNN):
+        module = kind(4, 6)
+        given = tuple.__new__(PackedSequence, (x, sizes, None, None))
+        wanted = module(PackedSequence(x, sizes.contiguous()))[0].data
+        assert torch.equal(module(given)[0].data, wanted)
+
+
+def test_lengths_of_a_subclass_are_looked_at() -> None:
+    lengths = torch.tensor([4, 5, 5]).as_subclass(Named)
+    with pytest.raises(ShapeError, match="lengths"):
+        nn.GRU(4, 6)(torch.randn(4, 3, 4), lengths=lengths)

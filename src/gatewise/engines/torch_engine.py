@@ -103,14 +103,18 @@ def run(call: StackCall) -> StackResult:
     if call.lengths is not None:
         return _ragged(call)
     name, bias = mode_of(call.program) or ("", False)
+    # torch's kernels take addresses themselves, of zeros without memory too.
+    x, *states = resolved((call.inputs[0], *call.states))
     weights = [tensor for layer in call.tensors for tensor in layer]
-    hx = list(call.states) if len(call.states) > 1 else call.states[0]
+    if any(type(tensor) is not torch.nn.Parameter for tensor in weights):
+        weights = resolved(weights)
+    hx = states if len(states) > 1 else states[0]
     function: Any = _LAYER_FUNCTIONS[name]
     common = (hx, weights, bias, call.num_layers, float(call.dropout), call.training, call.bidirectional)
     if call.batch_sizes is not None:
-        output, *states = function(call.inputs[0], call.batch_sizes, *common)
+        output, *states = function(x, call.batch_sizes.contiguous(), *common)
     else:
-        output, *states = function(call.inputs[0], *common, False)
+        output, *states = function(x, *common, False)
     return StackResult(output, tuple(states))
 
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Int64, Integer
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
+from torch._subclasses.functional_tensor import FunctionalTensor
 from torch.nn.utils.rnn import PackedSequence
 
 from gatewise.engines.geometry.common import (
@@ -248,10 +250,14 @@ def as_lengths(lengths: object, batch: int, time: int, device: torch.device) -> 
     return lengths.to(device=device, dtype=torch.int64)
 
 
+# Tensors of a tracer, which hold no values.
+_VALUELESS = (FakeTensor, FunctionalTensor)
+
+
 def check_range(lengths: Integer[Tensor, " batch"], time: int) -> None:
     """Raises ShapeError for a length outside [0, time], wherever values can be looked at."""
     traced = torch.compiler.is_compiling() or torch._C._functorch.maybe_current_level() is not None
-    if traced or lengths.numel() == 0 or lengths.device.type == "meta" or type(lengths) is not Tensor:
+    if traced or lengths.numel() == 0 or lengths.device.type == "meta" or isinstance(lengths, _VALUELESS):
         return
     least, most = torch.aminmax(lengths)
     if int(least) < 0 or int(most) > time:
