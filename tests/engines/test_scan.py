@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from gatewise import nn
 from gatewise.engines.scan import BLOCK, linear_scan
 
 
@@ -29,3 +30,18 @@ def test_long_products_do_not_overflow():
     result = linear_scan(a, b, torch.ones(1, 1))
     assert torch.isfinite(result).all()
     torch.testing.assert_close(result[49].item(), 1.5**24, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+@pytest.mark.parametrize("engine", ["reference", "native"])
+@pytest.mark.parametrize("cell", ["min_gru", "min_lstm"])
+def test_what_is_not_finite_stays_on_its_side_of_a_reset(cell, engine, value):
+    torch.manual_seed(0)
+    layer, x = nn.Recurrent(cell, 3, 4, engine=engine), torch.randn(20, 1, 3)
+    resets = torch.zeros(20, 1, dtype=torch.bool)
+    resets[11] = True
+    x[5] = value
+    with torch.no_grad():
+        output = layer(x, resets=resets)[0]
+        torch.testing.assert_close(output[11:], layer(x[11:])[0], rtol=1e-5, atol=1e-6)
+    assert output[:5].isfinite().all()

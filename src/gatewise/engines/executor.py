@@ -119,11 +119,12 @@ def _scan(
         [known[spec.name] for spec in pair.tensors], pair_masks, sizes, template(inputs, states), order, steps, (), (),
     )  # fmt: skip
     by_node = dict(zip(schedule(pair).wanted, wanted, strict=True))
+    cuts = any(node.op == "select" for node in pair.nodes)
     previous, following = [], []
     for k, (state, first) in enumerate(zip(program.states, states, strict=True)):
         shape = (steps, rows, bind(state.width, sizes))
         a, b = (by_node[pair.emits[2 * k + j][1]].expand(shape) for j in (0, 1))
-        sequence = linear_scan(a, b, first, reverse=reverse)
+        sequence = linear_scan(a, b, first, reverse=reverse, cuts=cuts)
         shifted = [sequence[1:], first[None]] if reverse else [first[None], sequence[:-1]]
         previous.append(torch.cat(shifted))
         following.append(sequence)
